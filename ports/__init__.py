@@ -1,0 +1,1 @@
+"""Interfaces between the core and the world, and the plain values that cross them."""
