@@ -39,7 +39,9 @@ class LoadedModel(Protocol):
             max_tokens: how many tokens will be asked for at most; P + max_tokens <= max_model_len.
 
         Raises:
+            InvalidRequest: an id or a length is out of its range; nothing was taken.
             VramExhausted: the pages are not there; nothing was taken, the model is unchanged.
+            DeviceLost: as `step`.
         """
         ...
 
@@ -47,7 +49,8 @@ class LoadedModel(Protocol):
         """Advance every open sequence in one pass: a prompt by a chunk, an answer by a token.
 
         Returns:
-            [<= S] one output per sequence that produced a token, in the order they were opened.
+            [<= S] one output per sequence that produced a token, in the order they were opened. A sequence that
+            has its `max_tokens` rests.
 
         Raises:
             VramExhausted: no memory for the pass; no sequence moved. Close one and step again.
@@ -70,6 +73,7 @@ class LoadedModel(Protocol):
             [P - 1] natural logarithms, for token_ids[1:].
 
         Raises:
+            InvalidRequest: as `open_sequence`.
             VramExhausted, DeviceError, DeviceLost: as `step`.
         """
         ...
@@ -77,7 +81,11 @@ class LoadedModel(Protocol):
     def memory(self) -> MemoryReport: ...
 
     def check_residency(self) -> bool:
-        """Ask the driver whether every allocation still lies in this device's own memory."""
+        """Ask the driver whether every allocation still lies in this device's own memory.
+
+        Raises:
+            DeviceLost: there is no device to ask any more.
+        """
         ...
 
     def close(self) -> None:

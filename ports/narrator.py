@@ -15,7 +15,7 @@ class Level(IntEnum):
 
 
 class Narrator(Protocol):
-    """Writes narration events. Any thread may call; it never raises and never blocks on a reader."""
+    """Writes narration events. Any thread may call; it never raises."""
 
     def narrate(self, event: str, human: str, *, level: Level = Level.INFO, **fields: object) -> None:
         """Write one event.

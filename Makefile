@@ -1,0 +1,60 @@
+# make demo: see it work.   make test: everything a change must pass.   make help: the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test format lint types imports pytest wheel bench haiku clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "worker-orcd needs Python 3.11, 3.12 or 3.13 on the PATH"; exit 1; }
+	@echo "==> setting up $(VENV) with $$($(PYTHON) --version) (once; downloads packages)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## start a worker with the model on board and ask it for a haiku
+	@$(BIN)/worker-orcd demo
+
+test: format lint types imports pytest wheel ## everything a change must pass
+	@echo "==> all checks passed"
+
+format: $(READY) ## is the code formatted?
+	@echo "==> ruff format"
+	@$(BIN)/ruff format --check .
+
+lint: $(READY) ## ruff's rules
+	@echo "==> ruff check"
+	@$(BIN)/ruff check .
+
+types: $(READY) ## strict types everywhere
+	@echo "==> mypy --strict"
+	@$(BIN)/mypy
+
+imports: $(READY) ## do imports point inward?
+	@echo "==> lint-imports"
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+pytest: $(READY) ## the tests that need no GPU
+	@echo "==> pytest"
+	@$(BIN)/pytest -m "not gpu"
+
+wheel: $(READY) ## build the wheel, install it into a fresh environment, run it
+	@echo "==> wheel"
+	@$(BIN)/python tools/check_wheel.py
+
+bench: $(READY) ## the table of measurements
+	@$(BIN)/python -m bench
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

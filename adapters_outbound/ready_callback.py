@@ -1,0 +1,85 @@
+"""The ready callback over HTTP (spec §8)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from domain.errors import CallbackFailed
+from ports.ids import Ids
+from ports.narrator import Level, Narrator
+from ports.ready_notifier import ReadyNotice
+
+_ATTEMPT_TIMEOUT_S = 5.0
+_BACKOFF_S = (1.0, 2.0, 4.0)
+
+
+class HttpReadyNotifier:
+    """POSTs the notice to one URL: one try and three retries, redirects not followed.
+
+    Args:
+        sleep: waits between tries; a test's own for speed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ids: Ids,
+        narrator: Narrator,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._url = url
+        self._ids = ids
+        self._narrator = narrator
+        self._sleep = sleep
+
+    async def notify(self, notice: ReadyNotice) -> None:
+        correlation_id = self._ids.correlation_id()
+        async with httpx.AsyncClient(timeout=_ATTEMPT_TIMEOUT_S, trust_env=False) as client:
+            for attempt, backoff_s in enumerate((*_BACKOFF_S, None), start=1):
+                problem, final = await self._attempt(client, notice, correlation_id)
+                self._tell(attempt, problem, correlation_id)
+                if problem is None:
+                    return
+                if final or backoff_s is None:
+                    raise CallbackFailed(f"the ready callback failed after {attempt} attempts: {problem}")
+                await self._sleep(backoff_s)
+
+    async def _attempt(
+        self, client: httpx.AsyncClient, notice: ReadyNotice, correlation_id: str
+    ) -> tuple[str | None, bool]:
+        """(what went wrong or None, whether trying again is useless)."""
+        try:
+            response = await client.post(
+                self._url, json=_body(notice), headers={"X-Correlation-Id": correlation_id}
+            )
+        except httpx.HTTPError as error:
+            return type(error).__name__, False
+        if response.is_success:
+            return None, False
+        retry = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
+        return f"status {response.status_code}", not retry
+
+    def _tell(self, attempt: int, problem: str | None, correlation_id: str) -> None:
+        self._narrator.narrate(
+            "ready_callback",
+            "told the pool manager" if problem is None else f"could not tell the pool manager: {problem}",
+            level=Level.INFO if problem is None else Level.WARN,
+            attempt=attempt,
+            correlation_id=correlation_id,
+        )
+
+
+def _body(notice: ReadyNotice) -> dict[str, object]:
+    return {
+        "worker_id": notice.worker_id,
+        "model_ref": notice.model_ref,
+        "vram_bytes": notice.vram_bytes,
+        "memory_bytes": notice.vram_bytes,
+        "memory_architecture": "vram-only",
+        "uri": notice.uri,
+        "worker_type": "bespoke-cuda",
+        "capabilities": ["text-gen"],
+        "protocol": "sse",
+    }

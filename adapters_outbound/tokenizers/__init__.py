@@ -1,0 +1,1 @@
+"""Tokenizers of model files, on the `tokenizers` library."""

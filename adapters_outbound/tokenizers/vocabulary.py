@@ -1,0 +1,91 @@
+"""The vocabulary of a model file: its tokens, their types, and which of them begin and end a text."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from adapters_outbound.tokenizers.end_of_generation import end_of_generation_ids
+from adapters_outbound.tokenizers.metadata_reader import MetadataReader
+
+MAX_TOKEN_CHARS = 65_535  # the longest real ones are runs of a few hundred blanks
+
+
+class TokenType(IntEnum):
+    """What a token is for. Source: llama.h `enum llama_token_type`."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Every token of a model, by id. V = number of ids."""
+
+    tokens: list[str]  # [V]
+    types: list[TokenType]  # [V]
+    bos_token_id: int | None
+    eos_token_id: int | None
+    eog_token_ids: frozenset[int]
+
+    def ids_of(self, *types: TokenType) -> dict[str, int]:
+        """The ids of all tokens of `types`, by text; of a text that occurs twice, the first."""
+        return _ids_of(self.tokens, self.types, types)
+
+
+def read_vocabulary(reader: MetadataReader) -> Vocabulary:
+    """Read and check the vocabulary.
+
+    Raises:
+        ModelLoadFailed: something in it is missing, of the wrong type or out of range.
+    """
+    tokens = _read_tokens(reader)
+    types = _read_types(reader, tokens)
+    if reader.has("tokenizer.ggml.scores"):
+        reader.numbers("tokenizer.ggml.scores", dtypes=("float32", "int32"), length=len(tokens))
+    control_ids = _ids_of(tokens, types, (TokenType.CONTROL,))
+    return Vocabulary(
+        tokens,
+        types,
+        bos_token_id=reader.token_id("tokenizer.ggml.bos_token_id", vocab_size=len(tokens)),
+        eos_token_id=reader.token_id("tokenizer.ggml.eos_token_id", vocab_size=len(tokens)),
+        eog_token_ids=end_of_generation_ids(reader, control_ids, vocab_size=len(tokens)),
+    )
+
+
+def _read_tokens(reader: MetadataReader) -> list[str]:
+    key = "tokenizer.ggml.tokens"
+    tokens = reader.texts(key)
+    if not tokens:
+        reader.refuse(key, "at least one token", actual="none")
+    longest = max(len(token) for token in tokens)
+    if longest > MAX_TOKEN_CHARS:
+        reader.refuse(key, f"tokens of at most {MAX_TOKEN_CHARS} characters", actual=f"one of {longest}")
+    if "" in tokens:
+        reader.refuse(key, "tokens that are not empty", actual=f"an empty one, id {tokens.index('')}")
+    return tokens
+
+
+def _read_types(reader: MetadataReader, tokens: list[str]) -> list[TokenType]:
+    key = "tokenizer.ggml.token_type"
+    numbers: list[int] = reader.numbers(key, dtypes=("int32",), length=len(tokens)).tolist()
+    known = {int(token_type): token_type for token_type in TokenType}
+    unknown = set(numbers) - known.keys()
+    if unknown:
+        reader.refuse(key, "token types from 1 to 6", actual=f"{min(unknown)}")
+    types = [known[number] for number in numbers]
+    for token_id, token in enumerate(tokens):
+        # older converters give the filler of a padded vocabulary the types of real tokens
+        if token.startswith("[PAD") and token == f"[PAD{token_id}]":
+            types[token_id] = TokenType.UNUSED
+    return types
+
+
+def _ids_of(tokens: list[str], types: list[TokenType], wanted: tuple[TokenType, ...]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for token_id, (token, token_type) in enumerate(zip(tokens, types, strict=True)):
+        if token_type in wanted:
+            ids.setdefault(token, token_id)
+    return ids

@@ -1,0 +1,94 @@
+"""A small blocking client of the worker's HTTP interface, for the demo, the tools and the benchmarks."""
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class WorkerRefused(Exception):
+    """The worker answered with an error instead of a stream."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+
+
+class WorkerClient:
+    """Talks to one worker. A connection for each call, so calls from several threads do not meet."""
+
+    def __init__(self, base_url: str) -> None:
+        parts = urlsplit(base_url)
+        self._host = parts.hostname or "127.0.0.1"
+        self._port = parts.port
+
+    def execute(self, request: Mapping[str, object]) -> Generator[ServerEvent, None, None]:
+        """Run a job and yield its events as they arrive; closing the iterator early hangs up.
+
+        Raises:
+            WorkerRefused: the answer is no stream.
+        """
+        connection = self._connect()
+        try:
+            response = self._send(connection, "POST", "/execute", request)
+            if response.status != 200:
+                raise _refusal(response)
+            yield from _events(response)
+        finally:
+            connection.close()
+
+    def health(self) -> dict[str, Any]:
+        return self._json("GET", "/health", None)
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        return self._json("POST", "/cancel", {"job_id": job_id})
+
+    def _json(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
+        connection = self._connect()
+        try:
+            response = self._send(connection, method, path, body)
+            if response.status >= 400:
+                raise _refusal(response)
+            decoded: dict[str, Any] = json.loads(response.read())
+            return decoded
+        finally:
+            connection.close()
+
+    def _connect(self) -> HTTPConnection:
+        return HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+
+    @staticmethod
+    def _send(
+        connection: HTTPConnection, method: str, path: str, body: Mapping[str, object] | None
+    ) -> HTTPResponse:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        return connection.getresponse()
+
+
+def _events(response: HTTPResponse) -> Iterator[ServerEvent]:
+    name = ""
+    while line := response.readline():
+        field, _, value = line.decode().rstrip("\r\n").partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            yield ServerEvent(name, json.loads(value))
+
+
+def _refusal(response: HTTPResponse) -> WorkerRefused:
+    error = json.loads(response.read())["error"]
+    return WorkerRefused(response.status, error["code"], error["message"])

@@ -1,0 +1,55 @@
+"""Entry point of the `worker-orcd` command."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
+from app.settings import Settings, merge, validate
+from domain.errors import InvalidConfiguration
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker, or the subcommand that the first argument names. Returns the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["demo"]:
+        from app.demo import run_demo  # noqa: PLC0415 a worker that serves needs none of it
+
+        return run_demo(given[1:])
+    return _serve(given)
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    package_version = version("worker-orcd")
+    command_line = parse_arguments(arguments, version=package_version)
+    try:
+        values, missing = merge(command_line, os.environ)
+        if missing:
+            exit_for_missing(missing, version=package_version)
+        settings = validate(values)
+    except InvalidConfiguration as error:
+        print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
+        return 1
+    return _run(settings)
+
+
+def _run(settings: Settings) -> int:
+    # Imported only now: --help and a wrong flag answer at once, without the server's libraries.
+    import uvloop  # noqa: PLC0415
+
+    from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
+    from app.container import Container  # noqa: PLC0415
+    from app.process import WorkerProcess  # noqa: PLC0415
+
+    configure_narration(settings.log_level, settings.log_format)
+    container = Container(settings=settings, identity=_identity(settings))
+    return uvloop.run(WorkerProcess(container).run())
+
+
+def _identity(settings: Settings) -> dict[str, object]:
+    return {
+        "worker_id": settings.worker_id,
+        "model_ref": settings.model_ref or f"file:{settings.model}",
+        "gpu_device": settings.gpu_device,
+    }

@@ -1,0 +1,125 @@
+"""The life of the worker process: start in a fixed order, serve, drain, leave (spec §7, §22)."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+
+from adapters_inbound.http.application import create_app
+from adapters_inbound.http.server import HttpServer, bind
+from adapters_outbound.terminal.progress_bar import LoadProgressBar
+from app.assembly import assemble_worker
+from app.container import VERSION, Container
+from app.loading import Loaded
+from app.stop_signals import StopSignals
+from domain.errors import WorkerError
+from domain.worker import Worker
+from ports.ready_notifier import ReadyNotice
+
+_CANCEL_SHARE = 0.2  # of the shutdown time is kept for cancelling and freeing
+_LAST_RESPONSES_S = 0.5  # for what is written already to reach its readers
+_POLL_S = 0.01
+
+
+class _StoppedWhileLoading(Exception):
+    """A signal came before the model was loaded."""
+
+
+class WorkerProcess:
+    """One worker from first to last. `run` returns the exit status."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._settings = container.settings()
+        self._story = container.process_story()
+        self._inference = container.inference()
+        self._started_at_s = time.monotonic()
+
+    async def run(self) -> int:
+        self._signals = StopSignals(asyncio.get_running_loop())
+        self._story.startup(VERSION)
+        try:
+            with contextlib.closing(bind(self._settings.host, self._settings.port)) as listener:
+                loaded = await self._load()
+                try:
+                    await self._serve(loaded, listener)
+                finally:
+                    await self._free(loaded)
+        except _StoppedWhileLoading:
+            pass
+        except WorkerError as error:
+            return self._fail(error)
+        except Exception as error:  # the process boundary: whatever it is, it is told and the exit is clean
+            return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
+        self._story.shutdown(self._signals.name)
+        return 0
+
+    async def _load(self) -> Loaded:
+        with LoadProgressBar("loading the model") as bar:
+
+            def on_progress(done_bytes: int, total_bytes: int) -> None:
+                if self._signals.requested:
+                    raise _StoppedWhileLoading
+                bar.update(done_bytes, total_bytes)
+
+            loader = self._container.loader()
+            return await asyncio.wrap_future(self._inference.call(lambda: loader.load(on_progress)))
+
+    async def _serve(self, loaded: Loaded, listener: socket.socket) -> None:
+        worker = assemble_worker(self._container, loaded)
+        app = create_app(
+            worker,
+            narrator=self._container.narrator(),
+            ids=self._container.ids(),
+            clock=self._container.clock(),
+            bearer_token=self._settings.bearer_token,
+            send_timeout_s=min(30.0, self._settings.inference_timeout_sec),
+        )
+        server = HttpServer(app, listener, ids=self._container.ids())
+        await server.start()
+        try:
+            uri = f"http://{_bracketed(self._settings.host)}:{server.port}"
+            await self._announce(worker, uri)
+            await self._signals.wait()
+            await self._drain(worker)
+        finally:
+            await server.stop(timeout_s=_LAST_RESPONSES_S)
+
+    async def _announce(self, worker: Worker, uri: str) -> None:
+        vram_bytes = worker.health.vram_bytes_used
+        if self._settings.callback_url is not None:
+            notice = ReadyNotice(self._settings.worker_id, worker.info.model_ref, vram_bytes, uri)
+            await self._container.ready_notifier().notify(notice)
+        self._story.ready(uri, startup_s=time.monotonic() - self._started_at_s, vram_bytes=vram_bytes)
+
+    async def _drain(self, worker: Worker) -> None:
+        """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""
+        worker.drain()
+        timeout_s = self._settings.shutdown_timeout_sec
+        if not await _becomes_idle(worker, (1 - _CANCEL_SHARE) * timeout_s):
+            worker.cancel_all()
+            await _becomes_idle(worker, _CANCEL_SHARE * timeout_s)
+
+    async def _free(self, loaded: Loaded) -> None:
+        freed = asyncio.wrap_future(self._inference.call(loaded.close))
+        timeout_s = self._settings.shutdown_timeout_sec
+        with contextlib.suppress(TimeoutError):  # a hung device call: the exit of the process frees it
+            await asyncio.wait_for(freed, timeout_s)
+
+    def _fail(self, error: WorkerError) -> int:
+        self._story.failure(error)
+        print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
+        return 1
+
+
+async def _becomes_idle(worker: Worker, timeout_s: float) -> bool:
+    deadline_s = time.monotonic() + timeout_s
+    # ASYNC110: the slot is freed by another thread, so an event could not be awaited any more simply
+    while not worker.is_idle and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_S)
+    return worker.is_idle
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,178 @@
+"""The worker's settings: merged from command line, environment and defaults, then validated once."""
+
+import ipaddress
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from adapters_inbound.cli.arguments import convert_environment
+from adapters_inbound.cli.options import OPTIONS, Option, OptionValue
+from backends.fake.faults import Fault, parse_fault
+from domain.errors import InvalidConfiguration
+
+MAX_TOKENS_OUT = 2048
+MAX_SHUTDOWN_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Valid settings; one field an option, None where an option has no default and was not given."""
+
+    worker_id: str
+    model: str
+    gpu_device: int
+    port: int
+    host: str
+    backend: Literal["cuda", "fake"]
+    callback_url: str | None
+    model_ref: str | None
+    max_tokens_in: int | None
+    max_tokens_out: int
+    inference_timeout_sec: float
+    kv_cache_size_mb: int | None
+    residency_check_sec: float
+    load_chunk_bytes: int
+    shutdown_timeout_sec: float
+    log_level: str
+    log_format: str
+    fake_vram_mb: int
+    fake_fault: tuple[str, ...]
+    bearer_token: str | None
+
+    @property
+    def fake_vram_bytes(self) -> int:
+        return self.fake_vram_mb * 2**20
+
+    @property
+    def fake_faults(self) -> tuple[Fault, ...]:
+        return tuple(map(parse_fault, self.fake_fault))
+
+
+def merge(
+    command_line: Mapping[str, OptionValue], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Option]]:
+    """Merge all sources; the command line wins over the environment, which wins over defaults.
+
+    Returns:
+        The values by field, and the required options that no source gives.
+
+    Raises:
+        InvalidConfiguration: a value from the environment is not of its type.
+    """
+    from_environment, problems = convert_environment(environment)
+    if problems:
+        raise InvalidConfiguration("; ".join(problems))
+    values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
+    values |= from_environment
+    values |= command_line
+    values["bearer_token"] = environment.get("LLORCH_WORKER_TOKEN") or None
+    missing = [option for option in OPTIONS if option.required and values[option.field] is None]
+    return values, missing
+
+
+def validate(values: Mapping[str, Any]) -> Settings:
+    """Check every value.
+
+    Raises:
+        InvalidConfiguration: one message for every value that does not hold.
+    """
+    problems = [
+        f"--{field.replace('_', '-')} {problem}"
+        for field, check in _CHECKS.items()
+        if values[field] is not None and (problem := check(values[field]))
+    ]
+    if not problems and not _is_loopback(values["host"]) and values["bearer_token"] is None:
+        problems.append("--host beyond loopback needs a bearer token: set LLORCH_WORKER_TOKEN")
+    if values["fake_fault"] and values["backend"] != "fake":
+        problems.append("--fake-fault needs --backend fake")
+    if problems:
+        raise InvalidConfiguration("; ".join(problems))
+    return Settings(**values)
+
+
+def _is_uuid(text: str) -> str | None:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return f"must be a UUID, not {text!r}"
+    return None
+
+
+def _is_model_path(path: str) -> str | None:
+    if "\0" in path or not os.path.isabs(path):
+        return f"must be an absolute path, not {path!r}"
+    if not path.endswith(".gguf"):
+        return f"must name a .gguf file, not {path!r}"
+    return None
+
+
+def _is_port(port: int) -> str | None:
+    return None if port == 0 or 1024 <= port <= 65535 else f"must be 0 or 1024 to 65535, not {port}"
+
+
+def _is_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    return None if valid else f"must be an http or https URL, not {url!r}"
+
+
+def _is_address(host: str) -> str | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None if host == "localhost" else f"must be an IP address or localhost, not {host!r}"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def _between(minimum: float, maximum: float) -> Callable[[float], str | None]:
+    def check(value: float) -> str | None:
+        return None if minimum <= value <= maximum else f"must be {minimum:g} to {maximum:g}, not {value:g}"
+
+    return check
+
+
+def _at_least(minimum: float) -> Callable[[float], str | None]:
+    return lambda value: None if minimum <= value < float("inf") else f"must be at least {minimum:g}"
+
+
+def _are_faults(texts: tuple[str, ...]) -> str | None:
+    for text in texts:
+        try:
+            parse_fault(text)
+        except ValueError as error:
+            return str(error)
+    return None
+
+
+def _is_safe_reference(text: str) -> str | None:
+    return None if text and text.isprintable() else "must be printable text"
+
+
+_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "worker_id": _is_uuid,
+    "model": _is_model_path,
+    "gpu_device": _at_least(0),
+    "port": _is_port,
+    "host": _is_address,
+    "callback_url": _is_url,
+    "model_ref": _is_safe_reference,
+    "max_tokens_in": _at_least(1),
+    "max_tokens_out": _between(1, MAX_TOKENS_OUT),
+    "inference_timeout_sec": _between(0.001, 86_400),
+    "kv_cache_size_mb": _at_least(1),
+    "residency_check_sec": _between(0.1, 86_400),
+    "load_chunk_bytes": _between(4096, 1 << 30),
+    "shutdown_timeout_sec": _between(0.1, MAX_SHUTDOWN_TIMEOUT_S),
+    "fake_vram_mb": _at_least(1),
+    "fake_fault": _are_faults,
+}

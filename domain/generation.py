@@ -1,0 +1,67 @@
+"""One sequence's way from token ids to events."""
+
+from domain.job import Job
+from domain.text_stream import TextStream
+from ports.job_events import JobEnded, StopReason, TokenText
+from ports.loaded_model import SequenceId
+from ports.tokenizer import Tokenizer
+
+
+class Generation:
+    """The answer of one job while it grows. Belongs to the inference thread."""
+
+    def __init__(
+        self, job: Job, sequence_id: SequenceId, tokenizer: Tokenizer, *, started_at_s: float
+    ) -> None:
+        self.job = job
+        self.sequence_id = sequence_id
+        self.started_at_s = started_at_s
+        self.first_token_at_s: float | None = None
+        self.tokens_out = 0
+        self._last_token_at_s = started_at_s
+        self._eog_token_ids = tokenizer.eog_token_ids
+        self._text = TextStream(tokenizer.decode_bytes, job.request.stop)
+
+    def accept(self, token_id: int, now_s: float) -> JobEnded | None:
+        """Take one generated token; publish the text it settles; return how the job ends, if it does.
+
+        The order is that of M0-W-1422: EOS, then stop sequences, then the limit.
+        """
+        self._last_token_at_s = now_s
+        if self.first_token_at_s is None:
+            self.first_token_at_s = now_s
+        if token_id in self._eog_token_ids:
+            return self._end(StopReason.EOS)
+        self.tokens_out += 1
+        fragment = self._text.push(token_id)
+        if fragment is not None:
+            self.job.publish(TokenText(fragment.text, fragment.token_ids))
+        if self._text.stopped is not None:
+            return self._end(StopReason.STOP_SEQUENCE)
+        if self.tokens_out >= self.job.max_tokens:
+            return self._end(StopReason.MAX_TOKENS)
+        return None
+
+    def milliseconds_to_first_token(self) -> int | None:
+        """From acceptance to the first token."""
+        if self.first_token_at_s is None:
+            return None
+        return round(1000 * (self.first_token_at_s - self.job.accepted_at_s))
+
+    def decode_time_ms(self) -> int:
+        """From `started` to the last token."""
+        return round(1000 * (self._last_token_at_s - self.started_at_s))
+
+    def _end(self, reason: StopReason) -> JobEnded:
+        rest = self._text.finish()
+        if rest is not None:
+            self.job.publish(TokenText(rest.text, rest.token_ids))
+        return JobEnded(
+            tokens_in=len(self.job.prompt_ids),
+            tokens_out=self.tokens_out,
+            decode_time_ms=self.decode_time_ms(),
+            stop_reason=reason,
+            seed=self.job.seed,
+            stop_sequence_matched=self._text.stopped,
+            token_ids=tuple(self._text.pending_ids),
+        )

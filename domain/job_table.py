@@ -1,0 +1,46 @@
+"""The one table of active jobs."""
+
+from collections.abc import Sequence
+
+from domain.errors import DuplicateJob, WorkerBusy
+from domain.job import Job
+
+
+class JobTable:
+    """Holds the jobs that occupy a slot. No queue: a job that finds none is refused.
+
+    `register` is called by the event loop alone; `release` by any thread. Each is one dictionary operation,
+    so a slot can be freed at any moment and never handed out twice.
+    """
+
+    def __init__(self, num_slots: int) -> None:
+        self._num_slots = num_slots
+        self._jobs: dict[str, Job] = {}
+
+    def check_free(self, job_id: str) -> None:
+        """Refuse a job that cannot be registered now.
+
+        Raises:
+            DuplicateJob: a job of that id is active.
+            WorkerBusy: every slot is taken.
+        """
+        if job_id in self._jobs:
+            raise DuplicateJob(f"job {job_id} is running now")
+        if len(self._jobs) >= self._num_slots:
+            raise WorkerBusy("another job is running; try again in a second")
+
+    def register(self, job: Job) -> None:
+        """Take a slot for `job`. Raises as `check_free`."""
+        self.check_free(job.job_id)
+        self._jobs[job.job_id] = job
+
+    def release(self, job: Job) -> None:
+        """Give the slot back. Idempotent."""
+        if self._jobs.get(job.job_id) is job:
+            del self._jobs[job.job_id]
+
+    def find(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    def active(self) -> Sequence[Job]:
+        return list(self._jobs.values())

@@ -1,0 +1,129 @@
+"""The ready callback against a real HTTP receiver."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from adapters_outbound.ready_callback import HttpReadyNotifier
+from domain.errors import CallbackFailed
+from ports.ready_notifier import ReadyNotice
+from tests.support.doubles import RecordingNarrator
+
+NOTICE = ReadyNotice("w-1", "file:/m.gguf", 1234, "http://127.0.0.1:9000")
+
+
+class Receiver:
+    """Answers with the given statuses in turn and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.requests.append((dict(self.headers.items()), json.loads(body)))
+                self.send_response(receiver.statuses.pop(0))
+                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/ready"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class FixedIds:
+    def correlation_id(self) -> str:
+        return "cid-1"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+async def notify(url: str) -> tuple[list[float], RecordingNarrator]:
+    """Notify once; returns the pauses taken between tries."""
+    pauses: list[float] = []
+    narrator = RecordingNarrator()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    notifier = HttpReadyNotifier(url, ids=FixedIds(), narrator=narrator, sleep=sleep)
+    try:
+        await notifier.notify(NOTICE)
+    except CallbackFailed as error:
+        error.add_note(repr(pauses))
+        raise
+    return pauses, narrator
+
+
+@pytest.mark.req("SYS-5.3.1", "SYS-6.3.4")
+async def test_the_pool_manager_is_told_everything_once(receiver: Receiver) -> None:
+    receiver.statuses = [204]
+
+    pauses, narrator = await notify(receiver.url)
+
+    ((headers, body),) = receiver.requests
+    assert [] == pauses
+    assert "cid-1" == {name.lower(): value for name, value in headers.items()}["x-correlation-id"]
+    assert {
+        "worker_id": "w-1",
+        "model_ref": "file:/m.gguf",
+        "vram_bytes": 1234,
+        "memory_bytes": 1234,
+        "memory_architecture": "vram-only",
+        "uri": "http://127.0.0.1:9000",
+        "worker_type": "bespoke-cuda",
+        "capabilities": ["text-gen"],
+        "protocol": "sse",
+    } == body
+    assert ["ready_callback"] == narrator.names()
+
+
+async def test_a_receiver_in_trouble_is_tried_again_with_growing_pauses(receiver: Receiver) -> None:
+    receiver.statuses = [500, 429, 503, 200]
+
+    pauses, narrator = await notify(receiver.url)
+
+    assert [1.0, 2.0, 4.0] == pauses
+    assert [1, 2, 3, 4] == [event["attempt"] for event in narrator.events]
+
+
+async def test_the_fourth_failure_is_the_last(receiver: Receiver) -> None:
+    receiver.statuses = [500, 500, 500, 500]
+
+    with pytest.raises(CallbackFailed, match="after 4 attempts: status 500"):
+        await notify(receiver.url)
+
+    assert 4 == len(receiver.requests)
+
+
+@pytest.mark.parametrize("status", [400, 404, 302])
+async def test_a_refusal_or_a_redirect_is_final(status: int, receiver: Receiver) -> None:
+    receiver.statuses = [status]
+
+    with pytest.raises(CallbackFailed, match=f"after 1 attempts: status {status}"):
+        await notify(receiver.url)
+
+
+async def test_nobody_listening_is_tried_four_times() -> None:
+    with pytest.raises(CallbackFailed, match="after 4 attempts: ConnectError"):
+        await notify("http://127.0.0.1:1/ready")

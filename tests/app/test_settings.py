@@ -1,0 +1,136 @@
+"""Settings: where values come from, and what is refused."""
+
+import pytest
+
+from adapters_inbound.cli.arguments import parse_arguments
+from adapters_inbound.cli.options import OPTIONS
+from app.settings import Settings, merge, validate
+from domain.errors import InvalidConfiguration
+
+REQUIRED = {
+    "worker_id": "0b0c7a30-0000-4000-8000-000000000000",
+    "model": "/models/m.gguf",
+    "gpu_device": 0,
+    "port": 8080,
+}
+
+
+def settings(environment: dict[str, str] | None = None, **given: object) -> Settings:
+    values, missing = merge({**REQUIRED, **given}, environment or {})  # type: ignore[dict-item]  # bad on purpose
+    assert not missing
+    return validate(values)
+
+
+def problem(**given: object) -> str:
+    with pytest.raises(InvalidConfiguration) as raised:
+        settings(**given)  # type: ignore[arg-type]  # bad on purpose
+    return raised.value.message
+
+
+@pytest.mark.req("M0-W-1100", "M0-W-1101")
+def test_what_is_left_out_has_its_default() -> None:
+    defaults = settings()
+
+    assert ("127.0.0.1", "cuda", 2048, 300.0) == (
+        defaults.host,
+        defaults.backend,
+        defaults.max_tokens_out,
+        defaults.inference_timeout_sec,
+    )
+    assert (None, None, (), 1048576) == (
+        defaults.callback_url,
+        defaults.kv_cache_size_mb,
+        defaults.fake_fault,
+        defaults.load_chunk_bytes,
+    )
+
+
+@pytest.mark.req("SYS-11.4.1")
+def test_the_command_line_wins_over_the_environment_which_wins_over_the_default() -> None:
+    environment = {
+        "LLORCH_WORKER_PORT": "9000",
+        "LLORCH_WORKER_MAX_TOKENS_OUT": "100",
+        "LLORCH_LOG_LEVEL": "WARN",
+    }
+
+    merged = settings(environment, max_tokens_out=50)
+
+    assert (8080, 50, "WARN") == (merged.port, merged.max_tokens_out, merged.log_level)
+
+
+def test_a_required_option_may_come_from_the_environment_and_is_missed_otherwise() -> None:
+    _, missing = merge({}, {"LLORCH_WORKER_MODEL": "/m.gguf", "LLORCH_WORKER_GPU_DEVICE": "1"})
+
+    assert ["worker-id", "port"] == [option.name for option in missing]
+
+
+def test_a_value_of_the_wrong_type_in_the_environment_is_named() -> None:
+    with pytest.raises(InvalidConfiguration) as raised:
+        merge({}, {"LLORCH_WORKER_PORT": "http", "LLORCH_WORKER_BACKEND": "tpu"})
+
+    assert "LLORCH_WORKER_PORT: 'http' is not an integer" in raised.value.message
+    assert "LLORCH_WORKER_BACKEND: 'tpu' is not one of cuda, fake" in raised.value.message
+
+
+@pytest.mark.req("M0-W-1100")
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("worker_id", "worker-7", "must be a UUID"),
+        ("model", "m.gguf", "absolute"),
+        ("model", "/models/m.bin", ".gguf"),
+        ("gpu_device", -1, "at least 0"),
+        ("port", 80, "1024 to 65535"),
+        ("port", 65536, "1024 to 65535"),
+        ("host", "example.com", "IP address"),
+        ("host", "0.0.0.0", "LLORCH_WORKER_TOKEN"),  # noqa: S104 refused, not bound
+        ("callback_url", "ftp://x/y", "http"),
+        ("callback_url", "http://", "http"),
+        ("max_tokens_in", 0, "at least 1"),
+        ("max_tokens_out", 2049, "1 to 2048"),
+        ("inference_timeout_sec", 0.0, "0.001"),
+        ("inference_timeout_sec", float("nan"), "0.001"),
+        ("kv_cache_size_mb", 0, "at least 1"),
+        ("residency_check_sec", 0.0, "0.1"),
+        ("load_chunk_bytes", 1, "4096"),
+        ("shutdown_timeout_sec", 31.0, "30"),
+        ("fake_vram_mb", 0, "at least 1"),
+        ("model_ref", "a\nb", "printable"),
+    ],
+)
+def test_a_value_that_does_not_hold_is_refused_with_its_option_and_why(
+    field: str, value: object, words: str
+) -> None:
+    message = problem(**{field: value})
+
+    assert f"--{field.replace('_', '-')}" in message
+    assert words in message
+
+
+def test_all_bad_values_are_reported_at_once() -> None:
+    message = problem(worker_id="x", port=1, model="relative")
+
+    assert all(flag in message for flag in ("--worker-id", "--port", "--model"))
+
+
+def test_a_host_beyond_loopback_is_allowed_with_a_token() -> None:
+    token_settings = settings({"LLORCH_WORKER_TOKEN": "s3cret"}, host="0.0.0.0")  # noqa: S104 not bound
+
+    assert "s3cret" == token_settings.bearer_token
+
+
+def test_every_option_has_a_flag_an_environment_variable_and_a_field() -> None:
+    arguments = ["--gpu", "3", "--fake-fault", "a@1", "--fake-fault", "b@2"]
+
+    assert {"gpu_device": 3, "fake_fault": ("a@1", "b@2")} == parse_arguments(arguments, version="0")
+    assert set(Settings.__dataclass_fields__) == {option.field for option in OPTIONS} | {"bearer_token"}
+    assert len(OPTIONS) == len({option.environment_variable for option in OPTIONS})
+
+
+@pytest.mark.parametrize("arguments", [["--port", "http"], ["--backend", "tpu"], ["--unknown"], ["stray"]])
+def test_a_usage_error_leaves_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        parse_arguments(arguments, version="0")
+
+    assert 2 == raised.value.code
+    assert "usage: worker-orcd" in capsys.readouterr().err

@@ -1,0 +1,405 @@
+"""The life of a job through worker and engine, driven tick by tick."""
+
+from collections.abc import Callable
+
+import pytest
+
+from domain.errors import (
+    DeviceError,
+    DeviceLost,
+    DuplicateJob,
+    InvalidRequest,
+    KernelLaunchFailed,
+    ShuttingDown,
+    VramExhausted,
+    WorkerBusy,
+    WorkerUnhealthy,
+)
+from ports.job_events import JobEnded, JobFailed, JobStarted, StopReason, TokenText
+from tests.support.bench_worker import LIMITS, Bench
+from tests.support.doubles import RecordingSink
+from tests.support.scripted_model import ScriptedModel
+
+EOS = 257
+BASELINE = 1000  # bytes the scripted model holds with no sequence open
+
+
+def text_of(sink: RecordingSink) -> str:
+    return "".join(event.text for event in sink.events if isinstance(event, TokenText))
+
+
+def ended(sink: RecordingSink) -> JobEnded:
+    (terminal,) = sink.terminals()
+    assert isinstance(terminal, JobEnded)
+    return terminal
+
+
+def failure_code(sink: RecordingSink) -> str:
+    (terminal,) = sink.terminals()
+    assert isinstance(terminal, JobFailed)
+    return terminal.code
+
+
+def raising(error: Exception, *, at_step: int) -> ScriptedModel:
+    def before_step(step: int) -> None:
+        if step == at_step:
+            raise error
+
+    return ScriptedModel(before_step=before_step)
+
+
+@pytest.mark.req("M0-W-1310", "M0-W-1312")
+def test_a_job_starts_answers_and_ends() -> None:
+    sink = Bench().run(max_tokens=4, seed=7)
+
+    kinds = [type(event) for event in sink.events]
+
+    assert [JobStarted, TokenText, TokenText, TokenText, TokenText, JobEnded] == kinds
+    assert "abca" == text_of(sink)
+    assert (2, 4, StopReason.MAX_TOKENS, 7) == (
+        ended(sink).tokens_in,
+        ended(sink).tokens_out,
+        ended(sink).stop_reason,
+        ended(sink).seed,
+    )
+
+
+@pytest.mark.req("M0-W-1422")
+def test_every_end_of_generation_token_ends_the_answer_and_counts_for_nothing() -> None:
+    for end_token in (EOS, 258):
+        sink = Bench(ScriptedModel([97, 98, end_token, 99])).run(max_tokens=9)
+
+        assert ("ab", 2, StopReason.EOS) == (text_of(sink), ended(sink).tokens_out, ended(sink).stop_reason)
+
+
+@pytest.mark.req("M0-W-1422")
+def test_a_stop_string_across_tokens_ends_the_answer_and_is_not_part_of_it() -> None:
+    sink = Bench(ScriptedModel(b"one two three")).run(max_tokens=20, stop=["o th", "zzz"])
+
+    assert ("one tw", StopReason.STOP_SEQUENCE, "o th") == (
+        text_of(sink),
+        ended(sink).stop_reason,
+        ended(sink).stop_sequence_matched,
+    )
+
+
+def test_held_back_text_is_flushed_when_the_limit_comes_first() -> None:
+    sink = Bench(ScriptedModel(b"abcd")).run(max_tokens=3, stop=["bcx"])
+
+    assert "abc" == text_of(sink)
+
+
+@pytest.mark.req("M0-W-1826")
+def test_every_generated_id_is_reported_once_and_in_order() -> None:
+    sink = Bench(ScriptedModel([0xC3, 0xA9, 290, 0xE2, 97])).run(max_tokens=5)
+
+    fragments = [i for event in sink.events if isinstance(event, TokenText) for i in event.token_ids]
+
+    assert [0xC3, 0xA9, 290, 0xE2, 97] == fragments + list(ended(sink).token_ids)
+    assert "éa" == text_of(sink)
+
+
+@pytest.mark.req("M0-W-1030")
+def test_a_seed_that_is_left_out_is_drawn_and_reported() -> None:
+    bench = Bench()
+
+    assert [1, 2] == [ended(bench.run("a")).seed, ended(bench.run("b")).seed]
+
+
+def test_the_answer_is_limited_by_the_room_the_prompt_leaves() -> None:
+    sink = Bench().run(prompt="x" * 60, max_tokens=100)
+
+    assert (4, StopReason.MAX_TOKENS) == (ended(sink).tokens_out, ended(sink).stop_reason)
+
+
+@pytest.mark.req("M0-W-1302")
+def test_a_prompt_without_room_for_one_token_is_refused_and_the_slot_given_back() -> None:
+    bench = Bench()
+    job = bench.admit(prompt="x" * 64)
+
+    with pytest.raises(InvalidRequest) as raised:
+        bench.worker.prepare(job)
+
+    assert "max_tokens_in(63)" == raised.value.errors[0].constraint
+    assert "abca" == text_of(bench.run())
+
+
+@pytest.mark.req("M0-W-1302")
+def test_a_stop_of_too_many_tokens_is_refused() -> None:
+    bench = Bench()
+    job = bench.admit(stop=["y" * 33])
+
+    with pytest.raises(InvalidRequest) as raised:
+        bench.worker.prepare(job)
+
+    assert [("stop", "max_tokens(32)", None)] == [
+        (error.field, error.constraint, error.value) for error in raised.value.errors
+    ]
+
+
+def test_special_markup_in_a_prompt_becomes_its_single_id() -> None:
+    bench = Bench()
+    job = bench.admit(prompt="<|eos|>")
+
+    bench.worker.prepare(job)
+
+    assert [EOS] == job.prompt_ids
+
+
+@pytest.mark.req("M0-W-1301")
+def test_a_second_job_is_refused_while_one_is_active() -> None:
+    bench = Bench()
+    bench.start("first")
+
+    with pytest.raises(WorkerBusy):
+        bench.admit("second")
+    with pytest.raises(DuplicateJob):
+        bench.admit("first")
+
+
+@pytest.mark.req("M0-W-1301")
+def test_an_invalid_request_is_told_so_even_while_the_worker_is_busy() -> None:
+    bench = Bench()
+    bench.start("first")
+
+    with pytest.raises(InvalidRequest):
+        bench.admit("second", temperature=9)
+
+
+def test_a_finished_job_id_may_be_used_again() -> None:
+    bench = Bench()
+
+    assert text_of(bench.run("again")) == text_of(bench.run("again"))
+
+
+@pytest.mark.req("M0-W-1301")
+def test_the_slot_is_free_and_the_memory_back_when_the_terminal_event_is_published() -> None:
+    bench = Bench()
+    seen: list[tuple[str, int, int]] = []
+
+    class Probe(RecordingSink):
+        def publish(self, event: object) -> None:
+            if isinstance(event, JobEnded):
+                state = bench.worker.health
+                seen.append((bench.worker.state, state.vram_bytes_used, len(bench.model.open)))
+
+    job = bench.admit()
+    bench.worker.prepare(job)
+    bench.worker.start(job, Probe())
+    bench.finish()
+
+    assert [("ready", BASELINE, 0)] == seen
+
+
+@pytest.mark.req("M0-W-1330")
+def test_a_cancel_ends_the_job_once_however_often_it_is_asked() -> None:
+    bench = Bench()
+    _, sink = bench.start(max_tokens=60)
+    bench.engine.tick()
+    for _ in range(3):
+        bench.worker.cancel("job", correlation_id="c")
+    steps_before = bench.model.num_steps
+    bench.finish()
+    bench.worker.cancel("job", correlation_id="c")
+    bench.finish()
+
+    assert "CANCELLED" == failure_code(sink)
+    assert steps_before == bench.model.num_steps
+    assert not bench.model.open
+
+
+@pytest.mark.req("M0-W-1330")
+@pytest.mark.parametrize("moment", ["registered", "prepared", "submitted"])
+def test_a_cancel_before_the_first_step_still_gives_started_then_cancelled(moment: str) -> None:
+    bench = Bench()
+    sink = RecordingSink()
+    job = bench.admit()
+    steps: dict[str, Callable[[], None]] = {
+        "registered": lambda: bench.worker.prepare(job),
+        "prepared": lambda: bench.worker.start(job, sink),
+        "submitted": lambda: None,
+    }
+    for name, step in steps.items():
+        if name == moment:
+            bench.worker.cancel("job", correlation_id="c")
+        step()
+    bench.finish()
+
+    assert [JobStarted, JobFailed] == [type(event) for event in sink.events]
+    assert "CANCELLED" == failure_code(sink)
+    assert 0 == bench.model.num_steps
+
+
+def test_a_cancel_of_an_unknown_job_does_nothing() -> None:
+    bench = Bench()
+    _, sink = bench.start("known")
+    bench.worker.cancel("unknown", correlation_id="c")
+    bench.finish()
+
+    assert StopReason.MAX_TOKENS == ended(sink).stop_reason
+
+
+@pytest.mark.req("M0-W-1611")
+@pytest.mark.parametrize("moment", ["registered", "prepared", "streaming", "running", "ended"])
+def test_a_client_that_leaves_frees_the_slot_wherever_the_job_stands(moment: str) -> None:
+    bench = Bench()
+    sink = RecordingSink()
+    job = bench.admit()
+    if moment != "registered":
+        bench.worker.prepare(job)
+    if moment in ("streaming", "running", "ended"):
+        bench.worker.start(job, sink)
+    if moment == "running":
+        bench.engine.tick()
+    if moment == "ended":
+        bench.finish()
+    bench.worker.leave(job)
+    bench.worker.leave(job)
+    bench.finish()
+
+    assert bench.worker.is_idle
+    assert not bench.model.open
+    assert (1 if moment == "ended" else 0) == sum(isinstance(event, JobEnded) for event in sink.events)
+
+
+@pytest.mark.req("M0-W-1101")
+def test_a_job_that_runs_too_long_times_out() -> None:
+    bench = Bench(inference_timeout_s=5.0)
+    _, sink = bench.start(max_tokens=60)
+    bench.engine.tick()
+    bench.clock.advance(5.1)
+    bench.finish()
+
+    assert "INFERENCE_TIMEOUT" == failure_code(sink)
+    assert ["timeout"] == [event["outcome"] for event in bench.narrator.named("execute_end")]
+
+
+@pytest.mark.req("M0-W-1021", "M0-W-1825")
+def test_a_job_without_memory_fails_alone_and_the_next_one_heals_the_worker() -> None:
+    bench = Bench(ScriptedModel(max_open=0))
+    sink = bench.run("first")
+
+    assert [JobStarted, JobFailed] == [type(event) for event in sink.events]
+    assert "VRAM_OOM" == failure_code(sink)
+    assert (False, True) == (bench.worker.health.healthy, bench.worker.health.resident)
+
+    bench.model._max_open = 1
+
+    assert StopReason.MAX_TOKENS == ended(bench.run("second")).stop_reason
+    assert bench.worker.health.healthy
+
+
+@pytest.mark.req("M0-W-1021")
+def test_out_of_memory_in_a_step_takes_only_the_youngest_job() -> None:
+    error = VramExhausted(required_bytes=10, available_bytes=1)
+    bench = Bench(raising(error, at_step=2), num_slots=2)
+    _, elder = bench.start("elder", max_tokens=5)
+    bench.engine.tick()
+    _, younger = bench.start("younger", max_tokens=5)
+    bench.finish()
+
+    assert "VRAM_OOM" == failure_code(younger)
+    assert 5 == ended(elder).tokens_out
+
+
+@pytest.mark.req("M0-W-1500")
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KernelLaunchFailed("launch failed"), "CUDA_ERROR"),
+        (DeviceError("NaN logits"), "CUDA_ERROR"),
+    ],
+)
+def test_a_failed_step_costs_the_job_but_not_the_worker(error: DeviceError, code: str) -> None:
+    bench = Bench(raising(error, at_step=1))
+    sink = bench.run("first", max_tokens=9)
+
+    assert code == failure_code(sink)
+    assert bench.worker.health.healthy
+    assert StopReason.MAX_TOKENS == ended(bench.run("second")).stop_reason
+
+
+def test_a_lost_device_makes_the_worker_refuse_for_good() -> None:
+    bench = Bench(raising(DeviceLost("context destroyed"), at_step=1))
+    sink = bench.run("first", max_tokens=9)
+
+    assert "CUDA_ERROR" == failure_code(sink)
+    with pytest.raises(WorkerUnhealthy):
+        bench.admit("second")
+
+
+@pytest.mark.req("M0-W-1012")
+def test_lost_residency_is_noticed_between_steps_and_never_heals() -> None:
+    bench = Bench(residency_check_s=60.0)
+    bench.model.resident = False
+    bench.engine.tick()
+
+    assert bench.worker.health.resident
+
+    bench.clock.advance(60.1)
+    bench.engine.tick()
+
+    assert (False, False) == (bench.worker.health.healthy, bench.worker.health.resident)
+    assert ["residency_check_failed"] == bench.narrator.names()
+    with pytest.raises(WorkerUnhealthy):
+        bench.worker.check_accepting()
+
+
+def test_an_idle_engine_sleeps_until_the_next_residency_check() -> None:
+    bench = Bench(residency_check_s=60.0)
+    bench.clock.advance(45.0)
+
+    assert 15.0 == bench.engine.seconds_to_next_check()
+
+
+@pytest.mark.req("M0-W-1340")
+def test_a_draining_worker_refuses_new_jobs_and_finishes_the_active_one() -> None:
+    bench = Bench()
+    _, sink = bench.start()
+    bench.worker.drain()
+
+    with pytest.raises(ShuttingDown):
+        bench.admit("other", temperature="not even valid")
+
+    bench.finish()
+
+    assert "draining" == bench.worker.state
+    assert StopReason.MAX_TOKENS == ended(sink).stop_reason
+
+
+@pytest.mark.req("M0-W-1340")
+def test_what_is_still_running_at_the_end_is_cancelled() -> None:
+    bench = Bench()
+    _, sink = bench.start(max_tokens=60)
+    bench.engine.tick()
+    bench.worker.drain()
+    bench.worker.cancel_all()
+    bench.finish()
+
+    assert "CANCELLED" == failure_code(sink)
+
+
+@pytest.mark.req("M0-W-1900", "M0-W-1901", "M0-W-1902")
+def test_the_narration_of_a_job_has_its_counts_and_never_its_text() -> None:
+    bench = Bench(ScriptedModel(b"secret answer"))
+    bench.run(prompt="my secret prompt", max_tokens=6)
+
+    start, end = bench.narrator.events
+
+    assert ("execute_start", "execute_end", "success") == (start["event"], end["event"], end["outcome"])
+    assert (16, 6, "cid-job") == (end["tokens_in"], end["tokens_out"], end["correlation_id"])
+    assert 64 == len(start["prompt_sha256"])
+    assert "secret" not in repr(bench.narrator.events)
+
+
+def test_the_engine_wakes_when_there_is_something_to_do() -> None:
+    bench = Bench()
+    bench.start()
+    bench.worker.cancel("job", correlation_id="c")
+    bench.worker.cancel("job", correlation_id="c")
+
+    assert 2 == bench.num_wakes
+
+
+def test_limits_leave_room_for_one_token() -> None:
+    assert 63 == LIMITS.max_prompt_tokens

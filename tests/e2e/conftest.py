@@ -1,0 +1,59 @@
+"""A real worker process, on a tiny random model, as fixtures."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from app.launcher import WorkerProcessHandle
+from tests.support.tiny_gguf import write_tiny_gguf
+
+Start = Callable[..., WorkerProcessHandle]
+RunToExit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture
+def start(tiny_model: Path) -> Iterator[Start]:
+    """Start a worker with these extra arguments; it is stopped when the test ends."""
+    with ExitStack() as running:
+
+        def start_worker(*arguments: str, model: Path = tiny_model) -> WorkerProcessHandle:
+            defaults = ["--model", str(model), "--backend", "fake", "--fake-vram-mb", "512"]
+            return running.enter_context(WorkerProcessHandle([*defaults, *arguments]))
+
+        yield start_worker
+
+
+@pytest.fixture(scope="module")
+def worker(tiny_model: Path) -> Iterator[WorkerProcessHandle]:
+    """One healthy worker that the tests of a module share."""
+    with WorkerProcessHandle(["--model", str(tiny_model), "--backend", "fake"]) as handle:
+        yield handle
+
+
+@pytest.fixture
+def run_to_exit(tiny_model: Path) -> RunToExit:
+    """Run the command until it leaves by itself; options given replace the defaults."""
+
+    def run(**options: str) -> "subprocess.CompletedProcess[str]":
+        defaults = {
+            "worker_id": str(uuid.uuid4()),
+            "model": str(tiny_model),
+            "gpu_device": "0",
+            "port": "0",
+            "backend": "fake",
+        }
+        pairs = [(f"--{name.replace('_', '-')}", value) for name, value in {**defaults, **options}.items()]
+        command = [sys.executable, "-m", "app", *(word for pair in pairs for word in pair)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+    return run

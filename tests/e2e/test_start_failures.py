@@ -1,0 +1,168 @@
+"""A worker that cannot start says why, once, and leaves with the right status and nothing behind."""
+
+import json
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RunToExit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def narration(finished: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+def only_error(finished: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    (error,) = [event for event in narration(finished) if event["event"] == "error"]
+    assert "ready" not in [event["event"] for event in narration(finished)]
+    assert finished.stderr.count("\n") == 1
+    assert finished.stderr.startswith(f"worker-orcd: {error['error_kind']}: ")
+    return error
+
+
+@pytest.mark.req("M0-W-1700", "M0-W-1111")
+def test_the_default_backend_without_a_device_fails_and_never_falls_back(run_to_exit: RunToExit) -> None:
+    finished = run_to_exit(backend="cuda")
+
+    error = only_error(finished)
+
+    assert (1, "CUDA_ERROR") == (finished.returncode, error["error_kind"])
+    assert "device 0 not found" in finished.stderr
+    assert "--backend fake" in finished.stderr
+
+
+@pytest.mark.req("M0-W-1111")
+def test_a_device_index_that_does_not_exist_is_named(run_to_exit: RunToExit) -> None:
+    finished = run_to_exit(gpu_device="7")
+
+    assert (1, "CUDA_ERROR") == (finished.returncode, only_error(finished)["error_kind"])
+    assert "no device 7" in finished.stderr
+
+
+@pytest.mark.req("M0-W-1210", "M0-W-1111")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "missing.gguf"),
+        (b"", "size"),
+        (b"GGML" + bytes(60), "magic"),
+        (b"GGUF" + struct.pack("<I", 2) + bytes(60), "version"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1, 2**60) + bytes(60), "metadata"),
+    ],
+    ids=["missing", "empty", "other magic", "old version", "absurd count"],
+)
+def test_a_file_that_is_no_model_is_refused_with_file_and_check(
+    content: bytes | None, words: str, tmp_path: Path, run_to_exit: RunToExit
+) -> None:
+    path = tmp_path / "missing.gguf"
+    if content is not None:
+        path.write_bytes(content)
+
+    finished = run_to_exit(model=str(path))
+    error = only_error(finished)
+
+    assert (1, "MODEL_LOAD_FAILED") == (finished.returncode, error["error_kind"])
+    assert str(path) == error["model_path"]
+    assert words in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.req("M0-W-1210")
+def test_a_truncated_model_is_refused(tiny_model: Path, tmp_path: Path, run_to_exit: RunToExit) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(tiny_model.read_bytes()[:-1000])
+
+    finished = run_to_exit(model=str(cut))
+
+    assert (1, "MODEL_LOAD_FAILED") == (finished.returncode, only_error(finished)["error_kind"])
+
+
+@pytest.mark.req("M0-W-1212")
+def test_an_architecture_that_is_not_supported_is_named_with_those_that_are(
+    tmp_path: Path, tiny_model: Path, run_to_exit: RunToExit
+) -> None:
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_model.read_bytes().replace(b"llama", b"mamba"))
+
+    finished = run_to_exit(model=str(other))
+
+    assert 1 == finished.returncode
+    assert "mamba" in finished.stderr
+    assert "qwen2" in finished.stderr
+
+
+@pytest.mark.req("M0-W-1020")
+def test_a_model_that_does_not_fit_is_refused_with_the_four_facts(
+    tiny_model: Path, run_to_exit: RunToExit
+) -> None:
+    finished = run_to_exit(fake_vram_mb="257")
+
+    error = only_error(finished)
+
+    assert (1, "INSUFFICIENT_VRAM") == (finished.returncode, error["error_kind"])
+    assert error["vram_required_bytes"] > error["vram_available_bytes"] == 2**20
+    assert (0, str(tiny_model)) == (error["gpu_device"], error["model_path"])
+
+
+@pytest.mark.req("M0-W-1100")
+def test_a_port_in_use_fails_before_anything_is_loaded(run_to_exit: RunToExit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        finished = run_to_exit(port=str(port))
+
+    assert (1, "INVALID_REQUEST") == (finished.returncode, only_error(finished)["error_kind"])
+    assert ["startup", "error"] == [event["event"] for event in narration(finished)]
+    assert str(port) in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [({"port": "80"}, 1), ({"worker_id": "me"}, 1), ({"fake_fault": "boom@1"}, 1), ({"port": "x"}, 2)],
+)
+def test_a_wrong_option_leaves_at_once_without_a_word_on_standard_output(
+    options: dict[str, str], status: int, run_to_exit: RunToExit
+) -> None:
+    finished = run_to_exit(**options)
+
+    assert (status, "") == (finished.returncode, finished.stdout)
+    (name,) = options
+    assert f"--{name.replace('_', '-')}" in finished.stderr
+
+
+@pytest.mark.req("M0-W-1111", "SYS-6.3.4")
+def test_a_refused_ready_callback_ends_the_worker_and_frees_its_port(run_to_exit: RunToExit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with refusing_receiver() as url:
+        finished = run_to_exit(port=str(port), callback_url=url)
+
+    assert (1, "INTERNAL") == (finished.returncode, only_error(finished)["error_kind"])
+    assert "status 403" in finished.stderr
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@contextmanager
+def refusing_receiver() -> Iterator[str]:
+    class Refusal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(403)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/ready"
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Doubles that several rooms' tests share: real behaviour, no device, no clock, no randomness."""
