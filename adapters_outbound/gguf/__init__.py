@@ -1,0 +1,1 @@
+"""A strict reader of GGUF files: every length, count and offset is checked before it is used."""

@@ -1,0 +1,80 @@
+"""One mapped GGUF file."""
+
+import mmap
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+
+from adapters_outbound.gguf.bad_file import bad_file
+from ports.model_file import MetadataValue, TensorInfo
+
+# The kernel maps neighbours of a touched page too, 64 KiB at a time; they are released with it.
+_NEIGHBOURS_BYTES = 128 * 1024
+
+
+class GgufModelFile:
+    """A validated file, mapped read-only. Any thread may read; the owner closes."""
+
+    def __init__(
+        self,
+        path: str,
+        mapping: mmap.mmap,
+        *,
+        metadata: Mapping[str, MetadataValue],
+        tensors: Mapping[str, TensorInfo],
+    ) -> None:
+        self._path = path
+        self._mapping: mmap.mmap | None = mapping
+        self._metadata = MappingProxyType(metadata)
+        self._tensors = MappingProxyType(tensors)
+        self._touched = (0, len(mapping))  # validation has read the header
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def metadata(self) -> Mapping[str, MetadataValue]:
+        return self._metadata
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]:
+        return self._tensors
+
+    def read(self, tensor: TensorInfo, *, offset_bytes: int, size_bytes: int) -> memoryview:
+        """View stored bytes of a tensor without copying; the view is valid until the next call or `close`.
+
+        Raises:
+            ModelLoadFailed: the file has become shorter than it was when it was opened.
+            ValueError: the range is not inside the tensor, or the file is closed.
+        """
+        if self._mapping is None:
+            raise ValueError(f"{self._path} is closed")
+        if min(offset_bytes, size_bytes) < 0 or offset_bytes + size_bytes > tensor.size_bytes:
+            raise ValueError(f"bytes {offset_bytes} + {size_bytes} are not inside {tensor.name}")
+        self._check_length(self._mapping)
+        self._release(self._mapping)
+        start = tensor.offset_bytes + offset_bytes
+        self._touched = (start, start + size_bytes)
+        return memoryview(self._mapping)[start : start + size_bytes]
+
+    def close(self) -> None:
+        """Unmap the file; where views are still held, when the last of them is gone. Idempotent."""
+        mapping, self._mapping = self._mapping, None
+        if mapping is not None:
+            with suppress(BufferError):
+                mapping.close()
+
+    def _check_length(self, mapping: mmap.mmap) -> None:
+        # Touching a page beyond the end of a shortened file is SIGBUS, which kills the process.
+        if (length := mapping.size()) < len(mapping):
+            expected = f"{len(mapping)} bytes, as when it was opened"
+            raise bad_file(self._path, "file size", expected=expected, actual=length)
+
+    def _release(self, mapping: mmap.mmap) -> None:
+        """Give the pages read before back: a model streams through memory, it does not gather there."""
+        first, last = self._touched
+        start = max(0, first - _NEIGHBOURS_BYTES) // mmap.PAGESIZE * mmap.PAGESIZE
+        stop = min(len(mapping), last + _NEIGHBOURS_BYTES)
+        with suppress(OSError):  # locked pages stay; that is no reason to fail
+            mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)

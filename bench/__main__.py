@@ -1,0 +1,84 @@
+"""`make bench`: one table of measurements of this machine. `--model PATH`: another model."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import app
+from app.demo import MODEL_ON_BOARD
+from bench import backend_speed, http_speed, vocab_read
+from bench.machine import describe, read_bandwidth_bytes_per_s
+
+NUM_REQUESTS = 24
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    default = Path(app.__file__).parent / "models" / MODEL_ON_BOARD
+    parser.add_argument("--model", type=Path, default=default)
+    path = str(parser.parse_args().model.resolve())
+    print(describe())
+    print(
+        f"model: {Path(path).name}, {Path(path).stat().st_size:,} bytes; {NUM_REQUESTS} requests, batch 1\n"
+    )
+    print("| what | measured | how |")
+    print("| --- | ---: | --- |")
+    for what, figure, how in _rows(path):
+        print(f"| {what} | {figure} | {how} |", flush=True)
+
+
+def _rows(path: str) -> Iterator[tuple[str, str, str]]:
+    backend = backend_speed.measure(path, num_requests=NUM_REQUESTS)
+    token_s = backend.decode_s_per_token
+    yield "model load", f"{1000 * backend.load_s:.0f} ms", "open, validate, tokenizer, plan, dequantize"
+    yield "decode, backend alone", f"{1 / token_s:.0f} tokens/s", f"{backend.decoded_tokens} tokens"
+    yield from _limit(backend)
+    http = http_speed.measure(path, num_requests=NUM_REQUESTS)
+    yield "start to ready", f"{1000 * http.start_to_ready_s:.0f} ms", "process start to `ready`"
+    first_s = [http.first_token_percentile_s(percent) for percent in (50, 95)]
+    yield (
+        "time to first token",
+        f"{1000 * first_s[0]:.1f} / {1000 * first_s[1]:.1f} ms",
+        "p50 / p95, request sent to first token read",
+    )
+    yield (
+        "decode over HTTP",
+        f"{1 / http.decode_s_per_token:.0f} tokens/s",
+        f"{http.decoded_tokens} tokens, first token read to `end` read",
+    )
+    overhead_s = http.decode_s_per_token - token_s
+    yield (
+        "SSE overhead",
+        f"{1e6 * overhead_s:.0f} µs per token",
+        "HTTP less backend; the client shares the cores",
+    )
+    yield (
+        "`/health` while generating",
+        f"{1000 * http.health_percentile_s(50):.2f} / {1000 * http.health_percentile_s(99):.2f} ms",
+        f"p50 / p99 of {len(http.health_s)}",
+    )
+    yield from _vocabulary()
+
+
+def _limit(backend: backend_speed.BackendSpeed) -> Iterator[tuple[str, str, str]]:
+    bandwidth = read_bandwidth_bytes_per_s()
+    share = backend.float32_bytes / bandwidth / backend.decode_s_per_token
+    yield (
+        "share of the memory limit",
+        f"{100 * share:.0f} %",
+        f"{backend.float32_bytes / 1e6:.1f} MB a token at {bandwidth / 1e9:.1f} GB/s read by one thread",
+    )
+
+
+def _vocabulary() -> Iterator[tuple[str, str, str]]:
+    try:
+        seconds = vocab_read.measure()["worker-orcd"]
+    except FileNotFoundError as error:
+        yield "vocabulary read", "not measured", str(error)
+    else:
+        yield "vocabulary read", f"{1000 * seconds:.0f} ms", "ggml-vocab-qwen2.gguf, 152k tokens, best of 5"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A real worker process, measured by a client over a socket."""
+
+import http.client
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.client import WorkerClient
+from app.launcher import WorkerProcessHandle
+from bench.prompts import WARM_UP, request
+
+
+@dataclass(frozen=True)
+class HttpSpeed:
+    """Times of the worker as its caller sees them, in seconds."""
+
+    start_to_ready_s: float
+    first_token_s: Sequence[float]
+    decode_s_per_token: float
+    decoded_tokens: int
+    health_s: Sequence[float]  # while generating
+
+    def first_token_percentile_s(self, percent: int) -> float:
+        return _percentile(self.first_token_s, percent)
+
+    def health_percentile_s(self, percent: int) -> float:
+        return _percentile(self.health_s, percent)
+
+
+def measure(path: str, *, num_requests: int) -> HttpSpeed:
+    """Start a worker on the stand-in, run the requests one after another, then again under `/health` load."""
+    start_s = time.perf_counter()
+    with WorkerProcessHandle(["--model", path, "--backend", "fake"]) as worker:
+        start_to_ready_s = time.perf_counter() - start_s
+        client = worker.client
+        for number in range(WARM_UP):
+            _run(client, number)
+        runs = [_run(client, number) for number in range(num_requests)]
+        health_s = _health_while_generating(worker, num_requests)
+    return HttpSpeed(
+        start_to_ready_s=start_to_ready_s,
+        first_token_s=[run.first_token_s for run in runs],
+        decode_s_per_token=sum(run.decode_s for run in runs) / sum(run.tokens for run in runs),
+        decoded_tokens=sum(run.tokens for run in runs),
+        health_s=health_s,
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    first_token_s: float
+    decode_s: float  # from the first token event to the end event
+    tokens: int  # in that time, EOS included where it came
+
+
+def _run(client: WorkerClient, number: int) -> _Run:
+    start_s = time.perf_counter()
+    first_s, covered = start_s, 0
+    for event in client.execute({"job_id": f"bench-{number}", **request(number)}):
+        if event.name == "token" and event.data["i"] == 0:
+            first_s = time.perf_counter()
+            covered = len(event.data["ids"])
+        elif event.name == "end":
+            tokens = event.data["tokens_out"] + (event.data["stop_reason"] == "EOS")
+            return _Run(first_s - start_s, time.perf_counter() - first_s, tokens - covered)
+    raise RuntimeError(f"request {number} did not end")
+
+
+def _health_while_generating(worker: WorkerProcessHandle, num_requests: int) -> list[float]:
+    is_over = threading.Event()
+    seconds: list[float] = []
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(worker.base_url.removeprefix("http://"))
+        while not is_over.is_set():
+            start_s = time.perf_counter()
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            seconds.append(time.perf_counter() - start_s)
+            time.sleep(0.002)
+        connection.close()
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    for number in range(num_requests):
+        _run(worker.client, number)
+    is_over.set()
+    asker.join()
+    return seconds
+
+
+def _percentile(seconds: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]

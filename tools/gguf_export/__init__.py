@@ -1,0 +1,1 @@
+"""Write GGUF files: quantize tensors and lay them out with their metadata. Development only."""
