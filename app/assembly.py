@@ -28,6 +28,7 @@ def _limits(settings: Settings, loaded: Loaded) -> Limits:
 
 def _info(settings: Settings, loaded: Loaded) -> WorkerInfo:
     description, tokenizer, device = loaded.description, loaded.tokenizer, loaded.device_info
+    plan = loaded.plan
     return WorkerInfo(
         worker_id=settings.worker_id,
         model="-".join(description.name.lower().split()),
@@ -37,7 +38,7 @@ def _info(settings: Settings, loaded: Loaded) -> WorkerInfo:
         tokenizer_kind=tokenizer.kind,
         vocab_size=description.vocab_size,
         context_length=description.context_length,
-        effective_context_length=loaded.plan.max_model_len,
+        effective_context_length=min(plan.max_model_len, plan.num_kv_pages * plan.page_tokens),
         gpu_device=settings.gpu_device,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,

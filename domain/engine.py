@@ -134,8 +134,11 @@ class Engine:
         if now_s < self._next_residency_check_s:
             return
         self._next_residency_check_s = now_s + self._residency_check_s
-        if not self._model.check_residency():
-            self._note(ResidencyLost("memory that must be on the device is not"))
+        try:
+            if not self._model.check_residency():
+                self._note(ResidencyLost("memory that must be on the device is not"))
+        except WorkerError as error:
+            self._note(error)
 
     def _note(self, error: WorkerError) -> None:
         ailments: dict[type[WorkerError], Ailment] = {

@@ -62,7 +62,8 @@ class ComputeBackend(Protocol):
         """Create the context of one device and verify its memory settings.
 
         Raises:
-            DeviceNotFound: there is no such device; the message lists what there is.
+            DeviceNotFound: there is no device at all; the message says why.
+            InvalidDevice: there are devices, but none of that index.
             DeviceError: the driver failed.
         """
         ...

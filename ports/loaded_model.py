@@ -49,8 +49,8 @@ class LoadedModel(Protocol):
         """Advance every open sequence in one pass: a prompt by a chunk, an answer by a token.
 
         Returns:
-            [<= S] one output per sequence that produced a token, in the order they were opened. A sequence that
-            has its `max_tokens` rests.
+            [<= S] one output per sequence that produced a token, in the order they were opened. A sequence
+            that has its `max_tokens` rests.
 
         Raises:
             VramExhausted: no memory for the pass; no sequence moved. Close one and step again.

@@ -1,0 +1,1 @@
+"""The stand-in: real models on the CPU, in a pretended device memory."""

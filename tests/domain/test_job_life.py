@@ -345,6 +345,18 @@ def test_lost_residency_is_noticed_between_steps_and_never_heals() -> None:
         bench.worker.check_accepting()
 
 
+def test_a_device_lost_while_idle_is_noticed_by_the_residency_check() -> None:
+    class LostModel(ScriptedModel):
+        def check_residency(self) -> bool:
+            raise DeviceLost("context destroyed")
+
+    bench = Bench(LostModel(), residency_check_s=60.0)
+    bench.clock.advance(60.1)
+    bench.engine.tick()
+
+    assert not bench.worker.health.usable
+
+
 def test_an_idle_engine_sleeps_until_the_next_residency_check() -> None:
     bench = Bench(residency_check_s=60.0)
     bench.clock.advance(45.0)

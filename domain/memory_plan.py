@@ -1,0 +1,96 @@
+"""Device memory, planned to the byte before any of it is allocated."""
+
+from domain.errors import InsufficientVram
+from ports.memory import MemoryPlan
+from ports.model_description import Layer, ModelDescription
+
+PAGE_TOKENS = 16  # positions a KV page holds: small enough to waste little, large enough to index cheaply
+ALIGNMENT_BYTES = 256  # what device allocators align to (M0-W-1220)
+HEADROOM_BYTES = 256 * 2**20  # of free memory, left to the driver and to others
+PREFILL_CHUNK_TOKENS = (
+    128  # at once: a cancel waits for one chunk, and its size never depends on load or timing
+)
+
+_FLOAT_BYTES = 4
+
+
+def plan_memory(
+    description: ModelDescription,
+    *,
+    free_bytes: int,
+    gpu_device: int,
+    path: str,
+    kv_cache_bytes: int | None = None,
+    max_sequences: int = 1,
+    headroom_bytes: int = HEADROOM_BYTES,
+) -> MemoryPlan:
+    """Divide `free_bytes`, less the headroom, into weights, scratch and KV pages.
+
+    The least that is accepted is one KV page per sequence: a prompt and answer of 16 tokens together.
+    A pool smaller than the context is no error; a job that does not fit is told so when it comes.
+
+    Args:
+        description: the model.
+        free_bytes: of the device, before anything is allocated.
+        gpu_device: named in the error, as is `path`.
+        path: of the model file.
+        kv_cache_bytes: size of the KV pool, rounded down to whole pages but never to none; None takes what
+            remains, up to a full context for each sequence.
+        max_sequences: how many are open at once at most.
+        headroom_bytes: kept free.
+
+    Raises:
+        InsufficientVram: weights, scratch and KV pool are more than there is; where the pool's size is left
+            open, the least pool counts.
+    """
+    weights_bytes = sum(align(tensor.size_bytes) for tensor in description.tensors)
+    chunk_tokens = min(PREFILL_CHUNK_TOKENS, description.context_length)
+    scratch_bytes = _scratch_bytes(description, chunk_tokens=chunk_tokens, max_sequences=max_sequences)
+    page_bytes = align(description.kv_bytes_per_token * PAGE_TOKENS)
+    least_pages = useful_pages = max_sequences
+    if kv_cache_bytes is None:
+        useful_pages *= pages_for(description.context_length)
+    else:
+        least_pages = useful_pages = max(kv_cache_bytes // page_bytes, 1)
+    fixed_bytes = weights_bytes + scratch_bytes
+    required_bytes = fixed_bytes + least_pages * page_bytes
+    available_bytes = max(free_bytes - headroom_bytes, 0)
+    if required_bytes > available_bytes:
+        raise InsufficientVram(
+            required_bytes=required_bytes, available_bytes=available_bytes, gpu_device=gpu_device, path=path
+        )
+    return MemoryPlan(
+        weights_bytes=weights_bytes,
+        kv_page_bytes=page_bytes,
+        num_kv_pages=min((available_bytes - fixed_bytes) // page_bytes, useful_pages),
+        page_tokens=PAGE_TOKENS,
+        scratch_bytes=scratch_bytes,
+        max_model_len=description.context_length,
+        prefill_chunk_tokens=chunk_tokens,
+    )
+
+
+def align(size_bytes: int) -> int:
+    """`size_bytes` rounded up to the alignment of device allocations."""
+    return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+def pages_for(num_tokens: int, *, page_tokens: int = PAGE_TOKENS) -> int:
+    """How many KV pages `num_tokens` positions take."""
+    return -(-num_tokens // page_tokens)
+
+
+def _scratch_bytes(description: ModelDescription, *, chunk_tokens: int, max_sequences: int) -> int:
+    """An upper bound: every intermediate of one layer in float32, and logits twice: raw and filtered."""
+    rows = max(chunk_tokens, max_sequences)
+    widest = max(_layer_floats(layer) for layer in description.layers)
+    activations = rows * (2 * description.hidden_size + widest) * _FLOAT_BYTES
+    logits = max_sequences * 2 * description.vocab_size * _FLOAT_BYTES
+    return align(activations) + align(logits)
+
+
+def _layer_floats(layer: Layer) -> int:
+    """Per token: Q, K, V and the attention's output; gate, up and their product."""
+    attention = layer.attention
+    heads = 2 * attention.num_heads + 2 * attention.num_kv_heads
+    return heads * attention.head_dim + 3 * layer.feed_forward.intermediate_size
