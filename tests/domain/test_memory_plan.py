@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from domain.architectures import describe
 from domain.errors import InsufficientVram
-from domain.memory_plan import HEADROOM_BYTES, PAGE_TOKENS, pages_for, plan_memory
+from domain.memory_plan import (
+    HEADROOM_BYTES,
+    PAGE_TOKENS,
+    PREFILL_CHUNK_TOKENS,
+    pages_for,
+    plan_memory,
+)
 from ports.memory import MemoryPlan
 from ports.model_description import ModelDescription
 from tests.models.tiny import TinyShape, tiny_model
@@ -115,8 +121,10 @@ def test_every_sequence_needs_a_page_of_its_own() -> None:
 
 
 def test_a_prompt_chunk_is_no_longer_than_the_context() -> None:
-    assert 128 == plan(GIB).prefill_chunk_tokens
-    assert 512 == plan(GIB, model=dataclasses.replace(TINY, context_length=100_000)).prefill_chunk_tokens
+    def chunk_tokens(context_length: int) -> int:
+        return plan(GIB, model=dataclasses.replace(TINY, context_length=context_length)).prefill_chunk_tokens
+
+    assert [100, PREFILL_CHUNK_TOKENS] == [chunk_tokens(100), chunk_tokens(100_000)]
 
 
 @given(
