@@ -1,11 +1,13 @@
 """A real worker process, measured by a client over a socket."""
 
 import http.client
+import multiprocessing
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 
 from app.client import WorkerClient
 from app.launcher import WorkerProcessHandle
@@ -69,26 +71,29 @@ def _run(client: WorkerClient, number: int) -> _Run:
 
 
 def _health_while_generating(worker: WorkerProcessHandle, num_requests: int) -> list[float]:
-    is_over = threading.Event()
-    seconds: list[float] = []
-
-    def ask() -> None:
-        connection = http.client.HTTPConnection(worker.base_url.removeprefix("http://"))
-        while not is_over.is_set():
-            start_s = time.perf_counter()
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            seconds.append(time.perf_counter() - start_s)
-            time.sleep(0.002)
-        connection.close()
-
-    asker = threading.Thread(target=ask)
+    context = multiprocessing.get_context("spawn")  # a process of its own: here it would wait for our client
+    is_over, answer = context.Event(), context.SimpleQueue()
+    asker = context.Process(target=_ask_health, args=(worker.base_url, is_over, answer))
     asker.start()
     for number in range(num_requests):
         _run(worker.client, number)
     is_over.set()
+    seconds: list[float] = answer.get()
     asker.join()
     return seconds
+
+
+def _ask_health(base_url: str, is_over: Event, answer: "SimpleQueue[list[float]]") -> None:
+    connection = http.client.HTTPConnection(base_url.removeprefix("http://"))
+    seconds: list[float] = []
+    while not is_over.is_set():
+        start_s = time.perf_counter()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - start_s)
+        time.sleep(0.002)
+    connection.close()
+    answer.put(seconds)
 
 
 def _percentile(seconds: Sequence[float], percent: int) -> float:

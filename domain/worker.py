@@ -147,11 +147,11 @@ class Worker:
             raise
         room = self._limits.max_model_len - len(prompt_ids)
         job.prepare(prompt_ids, max_tokens=min(request.max_tokens, room))
-        self._story.job_accepted(job)
 
     def start(self, job: Job, sink: EventSink) -> None:
         """Hand a prepared job to the inference thread, which publishes its events to `sink`."""
         job.stream_to(sink)
+        self._story.job_accepted(job)
         self._engine.submit(job)
         self._wake_engine()
 
@@ -164,7 +164,7 @@ class Worker:
 
     def leave(self, job: Job) -> None:
         """The client is gone: stop the job and free its slot, wherever it stands. Idempotent."""
-        if job.state is JobState.ENDED:
+        if self._jobs.find(job.job_id) is not job:
             return
         self._story.client_gone(job)
         if job.state is JobState.STREAMING:

@@ -1,0 +1,144 @@
+"""One connection, with the limits that uvicorn lacks."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from adapters_inbound.http.error_reply import protocol_error
+from ports.ids import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may cost."""
+
+    head_timeout_s: float = 30.0  # from connecting, or from a request's first byte, to the end of its headers
+    max_head_bytes: int = 32 * 1024  # target, header names and values; trailers count as well
+    keep_alive_s: float = 75.0  # between two requests
+    max_pipelined: int = 16  # requests waiting behind the one being answered
+
+
+class HeadRefused(Exception):
+    """Stops the parser, which then has the request answered with `status`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+_TOO_LARGE = HeadRefused(431, "the headers are too large")
+_NO_UPGRADE = HeadRefused(400, "this is HTTP/1.1: send a body without an Upgrade header")
+_OLD_VERSION = HeadRefused(400, "this is HTTP/1.1 and HTTP/1.0")
+
+
+class ConnectionGuard(HttpToolsProtocol):
+    """uvicorn's protocol, bounded.
+
+    - A head that takes too long closes the connection; one that grows too large is answered with 431.
+    - What cannot be parsed is answered in the worker's envelope, and never into the middle of a response.
+    - A lost connection is reported to every request on it. uvicorn tells only the latest, so a stream with a
+      pipelined request behind it would run on for nobody.
+    """
+
+    def __init__(self, *, limits: ConnectionLimits, ids: Ids, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
+        self._limits = limits
+        self._ids = ids
+        self._in_head = False
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal: HeadRefused | None = None
+        self._unanswered: list[RequestResponseCycle] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        super().connection_made(transport)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        for cycle in self._still_unanswered():
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        in_head = self._in_head
+        super().data_received(data)
+        if in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.max_head_bytes:
+                self._refusal = _TOO_LARGE
+                self.send_400_response(_TOO_LARGE.message)
+        self._watch_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["abort_connection"] = self.transport.abort
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        if self._in_head:  # a trailer is no header: it comes when the request has been judged
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            self._refuse(_OLD_VERSION)
+        # The parser takes whatever follows an Upgrade header for another protocol, a body too.
+        upgrade = self.parser.should_upgrade()
+        if upgrade and any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+            self._refuse(_NO_UPGRADE)
+        super().on_headers_complete()
+        if upgrade:
+            self.cycle.keep_alive = False
+        self._unanswered = [*self._still_unanswered(), self.cycle]
+        if self.pipeline and len(self.pipeline) <= self._limits.max_pipelined:
+            self.flow.resume_reading()  # uvicorn stops reading here, and with it noticing a disconnect
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what could not be parsed, and close."""
+        if self.transport.is_closing():
+            return
+        if any(cycle.response_started for cycle in self._still_unanswered()):
+            self.transport.abort()
+            return
+        refusal = self._refusal or HeadRefused(400, msg)
+        reply = protocol_error(refusal.status, refusal.message, self._ids.correlation_id())
+        self.transport.write(reply.http11())
+        self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # `close` would wait for a client that may never read its last response
+
+    def _count(self, num_bytes: int) -> None:
+        self._head_bytes += num_bytes
+        if self._head_bytes > self._limits.max_head_bytes:
+            self._refuse(_TOO_LARGE)
+
+    def _refuse(self, refusal: HeadRefused) -> NoReturn:
+        self._refusal = refusal
+        raise refusal
+
+    def _still_unanswered(self) -> list[RequestResponseCycle]:
+        return [cycle for cycle in self._unanswered if not cycle.response_complete]
+
+    def _watch_head(self) -> None:
+        """Have a timer run while the client owes us a head and the keep-alive timer is not running."""
+        if self._still_unanswered() or self.timeout_keep_alive_task is not None:
+            self._stop_watching()
+        elif self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(self._limits.head_timeout_s, self.transport.abort)
+
+    def _stop_watching(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

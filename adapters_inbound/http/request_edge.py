@@ -1,0 +1,80 @@
+"""The outermost layer around every request."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from adapters_inbound.http.defects import narrate_defect
+from adapters_inbound.http.error_reply import internal_error
+from adapters_inbound.http.request_headers import offered_correlation_id
+from ports.ids import Ids
+from ports.narrator import Narrator
+
+
+class RequestEdge:
+    """Gives each request its correlation id, each send a time limit, and each defect an end.
+
+    It stands outside of Litestar, whose own middleware does not see a 404 or a 405.
+    """
+
+    def __init__(self, app: ASGIApp, *, ids: Ids, narrator: Narrator, send_timeout_s: float) -> None:
+        self._app = app
+        self._ids = ids
+        self._narrator = narrator
+        self._send_timeout_s = send_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        correlation_id = offered_correlation_id(scope) or self._ids.correlation_id()
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        reply = _Reply(send, correlation_id, self._send_timeout_s, connection_aborter(scope))
+        try:
+            await self._app(scope, receive, reply.send)
+        except Exception as error:
+            narrate_defect(self._narrator, error, correlation_id)
+            if reply.started:
+                reply.abort()
+            else:
+                await internal_error(correlation_id).asgi()(scope, receive, reply.send)
+
+
+def correlation_id_of(scope: HTTPScope) -> str:
+    """The id that `RequestEdge` gave the request."""
+    return cast("str", scope["state"]["correlation_id"])
+
+
+def connection_aborter(scope: HTTPScope) -> Callable[[], None]:
+    """What closes the request's connection at once, unsent bytes and all; the server provides it."""
+    return cast("Callable[[], None]", scope["state"].get("abort_connection", _cannot_abort))
+
+
+def _cannot_abort() -> None:
+    """A server that offers no abort closes the connection when it will."""
+
+
+class _Reply:
+    """The sending side of one response."""
+
+    def __init__(self, send: Send, correlation_id: str, timeout_s: float, abort: Callable[[], None]) -> None:
+        self.started = False
+        self.abort = abort
+        self._send = send
+        self._correlation_id = correlation_id.encode("ascii")
+        self._timeout_s = timeout_s
+
+    async def send(self, message: Message) -> None:
+        """Send, or give the client up: one that does not read for so long holds a connection for nothing."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = [*message.get("headers", ()), (b"x-correlation-id", self._correlation_id)]
+            message["headers"] = headers
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._send(message)
+        except TimeoutError:
+            self.abort()

@@ -1,0 +1,170 @@
+"""Sockets of people who mean no good, or speak something else."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import pytest
+
+from adapters_inbound.http.connection_guard import ConnectionLimits
+from tests.http.client import Connection
+from tests.http.service import Service, pace
+from tests.support.scripted_model import ScriptedModel
+
+QUICK = ConnectionLimits(head_timeout_s=0.1, keep_alive_s=0.2)
+
+
+async def closed_after_s(connection: Connection) -> float:
+    started_at = time.monotonic()
+    assert await connection.closed()
+    return time.monotonic() - started_at
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /hea", b"GET /health HTTP/1.1\r\nhost: w\r\nx: ", b"\r\n"])
+async def test_a_head_that_does_not_come_closes_the_connection(start: bytes) -> None:
+    async with Service(connection=QUICK) as service, await service.connect() as client:
+        client.send(start)
+
+        assert await closed_after_s(client) < 1
+
+
+async def test_a_head_that_drips_closes_the_connection() -> None:
+    async with Service(connection=QUICK) as service, await service.connect() as client:
+        client.send(b"GET /health HTTP/1.1\r\n")
+        closing = asyncio.create_task(closed_after_s(client))
+        while not closing.done():
+            client.send(b"x: y\r\n")
+            await asyncio.sleep(0.02)
+
+        assert await closing < 1
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /hea", b"\r\n"])
+async def test_a_second_head_that_does_not_come_closes_the_connection_too(start: bytes) -> None:
+    async with Service(connection=QUICK) as service, await service.connect() as client:
+        assert (await client.call("GET", "/health")).status == 200
+        client.send(start)
+
+        assert await closed_after_s(client) < 1
+
+
+async def test_a_stream_longer_than_the_time_for_a_head_goes_on() -> None:
+    model = ScriptedModel(before_step=pace(0.02))
+    limits = ConnectionLimits(head_timeout_s=0.05, keep_alive_s=0.05)
+    async with Service(model, connection=limits) as service, await service.connect() as client:
+        await client.execute(max_tokens=10)
+
+        assert "end" == (await client.all_events())[-1].name
+
+
+@pytest.mark.parametrize("num_headers", [1, 50])
+async def test_a_head_that_is_too_large_is_refused(num_headers: int) -> None:
+    async with Service() as service, await service.connect() as client:
+        headers = {f"x-{number}": "y" * (200_000 // num_headers) for number in range(num_headers)}
+        client.request("GET", "/health", headers=headers)
+        reply = await client.reply()
+
+    assert (431, "INVALID_REQUEST") == (reply.status, reply.error["code"])
+    assert reply.error["correlation_id"] == reply.header("x-correlation-id")
+
+
+async def test_a_head_below_the_limit_is_taken() -> None:
+    async with Service() as service, await service.connect() as client:
+        reply = await client.call("GET", "/health", headers={"x": "y" * 32_000})
+
+    assert 200 == reply.status
+
+
+async def test_a_head_that_grows_without_end_is_refused_on_the_way() -> None:
+    async with Service() as service, await service.connect() as client:
+        client.send(b"GET /health HTTP/1.1\r\nx: ")
+        reply = asyncio.create_task(client.reply())
+        while not reply.done():
+            client.send(b"y" * 4096)
+            await asyncio.sleep(0.005)
+
+        assert 431 == (await reply).status
+
+
+async def test_trailers_count_as_headers() -> None:
+    async with Service() as service, await service.connect() as client:
+        head = {"content-type": "application/json", "transfer-encoding": "chunked"}
+        client.request("POST", "/execute", None, head)
+        client.send(b"1\r\n{\r\n0\r\n" + b"".join(b"x: %b\r\n" % (b"y" * 1000) for _ in range(100)))
+
+        assert 431 == (await client.reply()).status
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param(b"nonsense\r\n\r\n", id="nonsense"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="tls-hello"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="h2-preface"),
+        pytest.param(b"GET /health\r\n\r\n", id="http-0.9"),
+        pytest.param(b"CONNECT w:80 HTTP/1.1\r\nhost: w\r\n\r\n", id="connect"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\nhost: w\r\n\r\n", id="options-star"),
+        pytest.param(b"GET /\xff HTTP/1.1\r\nhost: w\r\n\r\n", id="target-not-ascii"),
+        pytest.param(b"GET /%00%ff HTTP/1.1\r\nhost: w\r\n\r\n", id="target-escapes"),
+        pytest.param(b"GET /health HTTP/1.1\r\nhost: a b\r\n\r\n", id="odd-host"),
+        pytest.param(
+            b"POST /execute HTTP/1.1\r\nhost: w\r\n"
+            b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="length-and-chunked",
+        ),
+        pytest.param(
+            b"POST /execute HTTP/1.1\r\nhost: w\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+            id="two-lengths",
+        ),
+        pytest.param(
+            b"POST /execute HTTP/1.1\r\nhost: w\r\ncontent-length: -1\r\n\r\n", id="negative-length"
+        ),
+        pytest.param(b"POST /execute HTTP/1.1\r\nhost: w\r\ncontent-length: 1e3\r\n\r\n", id="odd-length"),
+        pytest.param(
+            b"POST /execute HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\n"
+            b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+            id="bad-chunk",
+        ),
+    ],
+)
+async def test_what_is_no_request_is_refused_in_the_same_envelope(nonsense: bytes) -> None:
+    async with Service() as service, await service.connect() as client:
+        client.send(nonsense)
+        reply = await client.reply()
+
+        assert reply.status in (400, 404, 405)
+        assert ("INVALID_REQUEST", False) == (reply.error["code"], reply.error["retriable"])
+        assert reply.header("x-correlation-id") == reply.error["correlation_id"]
+        assert [] == service.narrator.events
+
+
+async def test_nonsense_behind_a_stream_never_lands_in_it() -> None:
+    async with Service(ScriptedModel(before_step=pace(0.005))) as service, await service.connect() as client:
+        await client.execute()
+        await client.next_event()
+        client.send(b"nonsense\r\n\r\n")
+        elapsed_s = await service.until_idle()
+        rest = b""
+        with suppress(ConnectionError):
+            rest = await client.reader.read()
+
+    assert elapsed_s < 0.1
+    assert b"HTTP/1.1" not in rest
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+async def test_an_upgrade_is_not_taken_up(protocol: str) -> None:
+    headers = {"connection": "Upgrade, HTTP2-Settings", "upgrade": protocol, "http2-settings": "AAMAAABkAAQ"}
+    async with Service() as service, await service.connect() as client:
+        reply = await client.call("GET", "/health", headers=headers)
+
+        assert (200, "close") == (reply.status, reply.header("connection"))
+        assert await client.closed()
+
+
+async def test_an_upgrade_with_a_body_is_refused_since_the_body_cannot_be_read() -> None:
+    async with Service() as service, await service.connect() as client:
+        reply = await client.execute(headers={"connection": "Upgrade", "upgrade": "h2c"})
+
+    assert 400 == reply.status
+    assert "Upgrade" in reply.error["message"]
