@@ -36,7 +36,7 @@ def run_demo(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="worker-orcd demo", description=__doc__)
     parser.add_argument("--prompt", default=PROMPT, help="what to ask for")
     options = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     try:
         with as_file(files("app.models") / MODEL_ON_BOARD) as model:
             return _show(console, str(model.resolve()), options.prompt)

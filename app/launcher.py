@@ -118,10 +118,10 @@ class WorkerProcessHandle:
             for line in lines:
                 narration: Narration = json.loads(line)
                 self.narration.append(narration)
+                self._on_narration(narration)
                 if narration["event"] == "ready":
                     self.base_url = narration["uri"]
                     self._ready.set()
-                self._on_narration(narration)
         self._ready.set()  # the process has ended, ready or not
 
     def _read_errors(self) -> None:

@@ -35,6 +35,10 @@ def _serve(arguments: Sequence[str]) -> int:
 
 
 def _run(settings: Settings) -> int:
+    # BLAS threads spin while they wait for each other: on a busy machine two are far slower than one, and the
+    # event loop needs a core too. Read when NumPy is imported; who knows better sets it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     # Imported only now: --help and a wrong flag answer at once, without the server's libraries.
     import uvloop  # noqa: PLC0415
 

@@ -1,0 +1,99 @@
+"""The model on board, through a real worker: sensible text, or a numerical mistake shows."""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+import app.models
+from adapters_outbound.gguf.opener import GgufModelFileOpener
+from app.demo import MODEL_ON_BOARD
+from app.launcher import WorkerProcessHandle
+from tools.haiku.lexicon import is_haiku
+
+MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
+SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen eighteen nineteen"
+).split()
+TENS = ("twenty", "thirty", "forty", "fifty")
+TOPICS = (
+    "rain",
+    "GPU computing",
+    "the sea",
+    "autumn",
+    "snow",
+    "a river",
+    "the moon",
+    "tea",
+    "winter",
+    "a garden",
+)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[WorkerProcessHandle]:
+    with WorkerProcessHandle(["--model", str(MODEL), "--backend", "fake"]) as handle:
+        yield handle
+
+
+def ask(worker: WorkerProcessHandle, prompt: str, **fields: object) -> tuple[str, list[int], str]:
+    """(text, ids, stop reason)."""
+    events = list(worker.client.execute({"job_id": "haiku", "prompt": prompt, "max_tokens": 64, **fields}))
+    text = "".join(event.data["t"] for event in events if event.name == "token")
+    ids = [token_id for event in events for token_id in event.data.get("ids", [])]
+    return text, ids, events[-1].data["stop_reason"]
+
+
+def minute_in_words() -> str:
+    minute = datetime.now(UTC).minute
+    tens, unit = divmod(minute, 10)
+    if minute < 20:
+        return SMALL[minute]
+    return TENS[tens - 2] + (f"-{SMALL[unit]}" if unit else "")
+
+
+@pytest.mark.req("M0-W-1800")
+def test_it_writes_a_haiku_that_holds_the_minute_and_a_nonce_made_up_now(worker: WorkerProcessHandle) -> None:
+    kept = 0
+    for _ in range(10):
+        minute, nonce = minute_in_words(), secrets.token_hex(4)
+        prompt = f"Write a haiku about GPU computing that contains the word {minute} and the code {nonce}."
+        text, _, stop_reason = ask(worker, prompt, temperature=0.7, seed=42)
+        kept += minute in text and nonce in text and stop_reason == "EOS"
+
+    assert kept >= 8, "the model keeps 98 of 100 words and 90 of 100 nonces"
+
+
+@pytest.mark.req("M0-W-1800", "M0-W-1826")
+def test_the_same_request_gives_the_same_tokens(worker: WorkerProcessHandle) -> None:
+    prompt = "Write a haiku about GPU computing."
+
+    for sampling in ({"temperature": 0.7, "seed": 42}, {"temperature": 0}):
+        assert ask(worker, prompt, **sampling) == ask(worker, prompt, **sampling)
+
+
+def test_nearly_every_answer_is_five_seven_five(worker: WorkerProcessHandle) -> None:
+    answers = [ask(worker, f"Write a haiku about {topic}.", temperature=0)[0] for topic in TOPICS]
+
+    assert sum(is_haiku(answer) for answer in answers) >= 9, answers
+
+
+def test_its_chat_template_renders_a_user_turn_to_the_bare_prompt() -> None:
+    file = GgufModelFileOpener().open(str(MODEL))
+    source = file.metadata["tokenizer.chat_template"]
+    file.close()
+    assert isinstance(source, str)
+    template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(source)
+    prompt = "Write a haiku about rain & <wind>.\n"
+
+    rendered = template.render(messages=[{"role": "user", "content": prompt}], add_generation_prompt=True)
+
+    assert prompt == rendered
+
+
+def test_it_is_small_enough_to_ship() -> None:
+    assert MODEL.stat().st_size <= 8 * 2**20
