@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def measure(*, num_runs: int = 5, with_gguf_package: bool = False) -> dict[str, float]:
-    """Open the vocabulary, warm, and print the best of `num_runs`.
+    """Open the vocabulary, warm, and take the best of `num_runs`.
 
     Returns:
         Seconds by reader: "worker-orcd", and on request "gguf package".
@@ -33,9 +33,6 @@ def measure(*, num_runs: int = 5, with_gguf_package: bool = False) -> dict[str, 
     }
     if with_gguf_package:  # ten seconds a run
         seconds["gguf package"] = _best_s(lambda: gguf.GGUFReader(path), 1)
-    print(f"open {path.name}, {path.stat().st_size} bytes, page cache warm, best of {num_runs}")
-    for reader, best_s in seconds.items():
-        print(f"  {reader:14} {best_s:8.3f} s")
     return seconds
 
 
@@ -57,4 +54,5 @@ def _best_s(run: Callable[[], object], num_runs: int) -> float:
 
 
 if __name__ == "__main__":
-    measure(with_gguf_package="--with-gguf-package" in sys.argv[1:])
+    for reader, best_s in measure(with_gguf_package="--with-gguf-package" in sys.argv[1:]).items():
+        print(f"{reader:14} {best_s:8.3f} s")
