@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
 from app.settings import Settings, merge, validate
 from domain.errors import InvalidConfiguration
+from ports.narrator import Level
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,16 +24,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: Sequence[str]) -> int:
     package_version = version("worker-orcd")
-    command_line = parse_arguments(arguments, version=package_version)
+    given: dict[str, Any] = dict(parse_arguments(arguments, version=package_version))
     try:
-        values, missing = merge(command_line, os.environ)
+        given, missing = merge(given, os.environ)
         if missing:
             exit_for_missing(missing, version=package_version)
-        settings = validate(values)
+        settings = validate(given)
     except InvalidConfiguration as error:
-        print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
-        return 1
+        return _refuse(given, error, package_version)
     return _run(settings)
+
+
+def _refuse(given: Mapping[str, Any], error: InvalidConfiguration, package_version: str) -> int:
+    """Tell of settings that cannot be used, with what is known of them; exit status 1 (M0-W-1111)."""
+    from adapters_outbound.narration.loguru_narrator import LoguruNarrator  # noqa: PLC0415 as in `_run`
+    from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
+    from adapters_outbound.system import SystemClock  # noqa: PLC0415
+
+    configure_narration(str(given.get("log_level", "INFO")), str(given.get("log_format", "json")))
+    model = given.get("model")
+    identity = {"worker_id": given.get("worker_id"), "model_ref": given.get("model_ref") or f"file:{model}"}
+    narrator = LoguruNarrator(
+        SystemClock(), version=package_version, identity={**identity, "gpu_device": given.get("gpu_device")}
+    )
+    narrator.narrate(
+        "error",
+        f"cannot start: {error.code}",
+        level=Level.ERROR,
+        error_kind=error.code,
+        error_message=error.message,
+        model_path=model,
+    )
+    print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
+    return 1
 
 
 def _run(settings: Settings) -> int:

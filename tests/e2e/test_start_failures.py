@@ -123,18 +123,24 @@ def test_a_port_in_use_fails_before_anything_is_loaded(run_to_exit: RunToExit) -
     assert str(port) in finished.stderr
 
 
-@pytest.mark.parametrize(
-    ("options", "status"),
-    [({"port": "80"}, 1), ({"worker_id": "me"}, 1), ({"fake_fault": "boom@1"}, 1), ({"port": "x"}, 2)],
-)
-def test_a_wrong_option_leaves_at_once_without_a_word_on_standard_output(
-    options: dict[str, str], status: int, run_to_exit: RunToExit
+@pytest.mark.req("M0-W-1100", "M0-W-1111")
+@pytest.mark.parametrize("options", [{"port": "80"}, {"worker_id": "me"}, {"fake_fault": "boom@1"}])
+def test_a_value_that_does_not_hold_is_refused_before_anything_is_tried(
+    options: dict[str, str], run_to_exit: RunToExit
 ) -> None:
     finished = run_to_exit(**options)
 
-    assert (status, "") == (finished.returncode, finished.stdout)
+    assert (1, "INVALID_REQUEST") == (finished.returncode, only_error(finished)["error_kind"])
+    assert ["error"] == [event["event"] for event in narration(finished)]
     (name,) = options
     assert f"--{name.replace('_', '-')}" in finished.stderr
+
+
+def test_wrong_usage_leaves_with_status_2_and_nothing_on_standard_output(run_to_exit: RunToExit) -> None:
+    finished = run_to_exit(port="http")
+
+    assert (2, "") == (finished.returncode, finished.stdout)
+    assert "--port: 'http' is not an integer" in finished.stderr
 
 
 @pytest.mark.req("M0-W-1111", "SYS-6.3.4")
