@@ -98,6 +98,7 @@ class Engine:
             self._finish_unopened(job, error)
             return
         self._health.allocation_succeeded()
+        self._health.note_memory(self._model.memory().used_bytes)
         self._running[sequence_id] = Generation(job, sequence_id, self._tokenizer, started_at_s=started_at_s)
 
     def _stop_interrupted(self) -> None:

@@ -166,11 +166,11 @@ class Worker:
         """The client is gone: stop the job and free its slot, wherever it stands. Idempotent."""
         if self._jobs.find(job.job_id) is not job:
             return
-        self._story.client_gone(job)
-        if job.state is JobState.STREAMING:
-            self._interrupt(job, "the client went away")
-        else:
+        if job.state is not JobState.STREAMING:
             self._jobs.release(job)
+        elif not self._interrupt(job, "the client went away"):
+            return  # it is stopping already
+        self._story.client_gone(job)
 
     def drain(self) -> None:
         """Refuse new jobs from now on. Idempotent."""
@@ -181,9 +181,12 @@ class Worker:
         for job in self._jobs.active():
             self._interrupt(job, "the worker is shutting down")
 
-    def _interrupt(self, job: Job, message: str) -> None:
-        if job.interrupt(JobCancelled(message)):
+    def _interrupt(self, job: Job, message: str) -> bool:
+        """Ask `job` to stop; true for the first to ask."""
+        is_first = job.interrupt(JobCancelled(message))
+        if is_first:
             self._wake_engine()
+        return is_first
 
     def _check_token_limits(self, request: ExecuteRequest, *, num_prompt_tokens: int) -> None:
         errors = []

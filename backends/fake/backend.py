@@ -47,7 +47,7 @@ class FakeDevice:
         self._ledger = ledger
         self._faults = faults
         self._model: FakeModel | None = None
-        self._is_closed = False
+        self.is_closed = False
 
     def info(self) -> DeviceInfo:
         return DeviceInfo(0, _NAME, self._ledger.total_bytes, self._ledger.free_bytes)
@@ -61,7 +61,7 @@ class FakeDevice:
         chunk_bytes: int,
         on_progress: OnProgress,
     ) -> LoadedModel:
-        if self._is_closed:
+        if self.is_closed:
             raise DeviceError("the device is closed")
         if self._model is not None:
             raise ModelLoadFailed(f"{file.path}: the device holds a model already, and keeps it for life")
@@ -74,7 +74,7 @@ class FakeDevice:
         return self._model
 
     def close(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         if self._model is not None:
             self._model.close()
 

@@ -91,11 +91,12 @@ def test_held_back_text_is_flushed_when_the_limit_comes_first() -> None:
 
 @pytest.mark.req("M0-W-1826")
 def test_every_generated_id_is_reported_once_and_in_order() -> None:
-    sink = Bench(ScriptedModel([0xC3, 0xA9, 290, 0xE2, 97])).run(max_tokens=5)
+    sink = Bench(ScriptedModel([0xC3, 0xA9, 290, 97, 291, 0xE2])).run(max_tokens=6)
 
     fragments = [i for event in sink.events if isinstance(event, TokenText) for i in event.token_ids]
 
-    assert [0xC3, 0xA9, 290, 0xE2, 97] == fragments + list(ended(sink).token_ids)
+    assert [0xC3, 0xA9, 290, 97] == fragments
+    assert (291, 0xE2) == ended(sink).token_ids
     assert "éa" == text_of(sink)
 
 
@@ -137,6 +138,10 @@ def test_a_stop_of_too_many_tokens_is_refused() -> None:
     ]
 
 
+def test_a_stop_of_as_many_tokens_as_allowed_is_taken() -> None:
+    assert StopReason.MAX_TOKENS == ended(Bench().run(stop=["y" * 32])).stop_reason
+
+
 def test_special_markup_in_a_prompt_becomes_its_single_id() -> None:
     bench = Bench()
     job = bench.admit(prompt="<|eos|>")
@@ -175,20 +180,25 @@ def test_a_finished_job_id_may_be_used_again() -> None:
 @pytest.mark.req("M0-W-1301")
 def test_the_slot_is_free_and_the_memory_back_when_the_terminal_event_is_published() -> None:
     bench = Bench()
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[str, int, int, str]] = []
 
     class Probe(RecordingSink):
         def publish(self, event: object) -> None:
             if isinstance(event, JobEnded):
                 state = bench.worker.health
-                seen.append((bench.worker.state, state.vram_bytes_used, len(bench.model.open)))
+                told = bench.narrator.names()[-1]
+                seen.append((bench.worker.state, state.vram_bytes_used, len(bench.model.open), told))
 
     job = bench.admit()
     bench.worker.prepare(job)
     bench.worker.start(job, Probe())
+    bench.engine.tick()
+
+    assert bench.worker.health.vram_bytes_used > BASELINE
+
     bench.finish()
 
-    assert [("ready", BASELINE, 0)] == seen
+    assert [("ready", BASELINE, 0, "execute_end")] == seen
 
 
 @pytest.mark.req("M0-W-1330")
@@ -230,6 +240,16 @@ def test_a_cancel_before_the_first_step_still_gives_started_then_cancelled(momen
     assert 0 == bench.model.num_steps
 
 
+def test_a_job_cancelled_before_it_is_opened_takes_no_memory() -> None:
+    bench = Bench(ScriptedModel(max_open=0))
+    _, sink = bench.start()
+    bench.worker.cancel("job", correlation_id="c")
+    bench.finish()
+
+    assert "CANCELLED" == failure_code(sink)
+    assert bench.worker.health.healthy
+
+
 def test_a_cancel_of_an_unknown_job_does_nothing() -> None:
     bench = Bench()
     _, sink = bench.start("known")
@@ -260,6 +280,7 @@ def test_a_client_that_leaves_frees_the_slot_wherever_the_job_stands(moment: str
     assert bench.worker.is_idle
     assert not bench.model.open
     assert (1 if moment == "ended" else 0) == sum(isinstance(event, JobEnded) for event in sink.events)
+    assert (0 if moment == "ended" else 1) == len(bench.narrator.named("client_disconnect"))
 
 
 @pytest.mark.req("M0-W-1101")
@@ -355,6 +376,23 @@ def test_a_device_lost_while_idle_is_noticed_by_the_residency_check() -> None:
     bench.engine.tick()
 
     assert not bench.worker.health.usable
+
+
+def test_residency_is_checked_once_an_interval() -> None:
+    class CountingModel(ScriptedModel):
+        num_checks = 0
+
+        def check_residency(self) -> bool:
+            self.num_checks += 1
+            return True
+
+    model = CountingModel()
+    bench = Bench(model, residency_check_s=60.0)
+    for _ in range(7):
+        bench.clock.advance(20.5)
+        bench.engine.tick()
+
+    assert 2 == model.num_checks
 
 
 def test_an_idle_engine_sleeps_until_the_next_residency_check() -> None:
