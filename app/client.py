@@ -18,6 +18,19 @@ class ServerEvent:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole answer of one job."""
+
+    text: str
+    token_ids: list[int]
+    end: dict[str, Any]  # data of the `end` event
+
+
+class JobFailed(Exception):
+    """The stream ended with an `error` event, or without any end."""
+
+
 class WorkerRefused(Exception):
     """The worker answered with an error instead of a stream."""
 
@@ -49,6 +62,24 @@ class WorkerClient:
             yield from _events(response)
         finally:
             connection.close()
+
+    def complete(self, request: Mapping[str, object]) -> Answer:
+        """Run a job to its end and gather what it streams.
+
+        Raises:
+            WorkerRefused: the answer is no stream.
+            JobFailed: the job did not end well.
+        """
+        text: list[str] = []
+        token_ids: list[int] = []
+        for event in self.execute(request):
+            if event.name == "error":
+                raise JobFailed(f"{event.data.get('code')}: {event.data.get('message')}")
+            text.append(event.data.get("t", ""))
+            token_ids += event.data.get("ids", ())
+            if event.name == "end":
+                return Answer("".join(text), token_ids, event.data)
+        raise JobFailed("the stream closed without an end event")
 
     def health(self) -> dict[str, Any]:
         return self._json("GET", "/health", None)
@@ -90,5 +121,5 @@ def _events(response: HTTPResponse) -> Iterator[ServerEvent]:
 
 
 def _refusal(response: HTTPResponse) -> WorkerRefused:
-    error = json.loads(response.read())["error"]
-    return WorkerRefused(response.status, error["code"], error["message"])
+    error = json.loads(response.read()).get("error", {})
+    return WorkerRefused(response.status, error.get("code", ""), error.get("message", ""))

@@ -45,7 +45,7 @@ def _rows(path: str) -> Iterator[tuple[str, str, str]]:
     yield (
         "decode over HTTP",
         f"{1 / http.decode_s_per_token:.0f} tokens/s",
-        f"{http.decoded_tokens} tokens, first token read to `end` read",
+        f"{http.decoded_tokens} tokens, first token read to last token read",
     )
     overhead_s = http.decode_s_per_token - token_s
     yield (
@@ -67,7 +67,7 @@ def _limit(backend: backend_speed.BackendSpeed) -> Iterator[tuple[str, str, str]
     yield (
         "share of the memory limit",
         f"{100 * share:.0f} %",
-        f"{backend.float32_bytes / 1e6:.1f} MB a token at {bandwidth / 1e9:.1f} GB/s read by one thread",
+        f"{backend.float32_bytes / 1e6:.1f} MB a token, {bandwidth / 1e9:.1f} GB/s from memory by one thread",
     )
 
 

@@ -59,13 +59,13 @@ def _decode(model: LoadedModel, tokenizer: Tokenizer, numbers: Sequence[int]) ->
         first_s = last_s = None
         for _ in range(MAX_TOKENS):
             (output,) = model.step()
+            if output.token_id in tokenizer.eog_token_ids:
+                break
             last_s = time.perf_counter()
             if first_s is None:
                 first_s = last_s
             else:
                 tokens += 1
-            if output.token_id in tokenizer.eog_token_ids:
-                break
         model.close_sequence(sequence_id)
         seconds += (last_s or 0.0) - (first_s or 0.0)
     return seconds, tokens

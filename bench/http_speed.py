@@ -53,20 +53,22 @@ def measure(path: str, *, num_requests: int) -> HttpSpeed:
 @dataclass(frozen=True)
 class _Run:
     first_token_s: float
-    decode_s: float  # from the first token event to the end event
-    tokens: int  # in that time, EOS included where it came
+    decode_s: float  # from the first token event to the last
+    tokens: int  # in that time
 
 
 def _run(client: WorkerClient, number: int) -> _Run:
     start_s = time.perf_counter()
-    first_s, covered = start_s, 0
+    first_s = last_s = start_s
+    tokens = 0
     for event in client.execute({"job_id": f"bench-{number}", **request(number)}):
         if event.name == "token" and event.data["i"] == 0:
             first_s = time.perf_counter()
-            covered = len(event.data["ids"])
+        elif event.name == "token":
+            last_s = time.perf_counter()
+            tokens += len(event.data["ids"])
         elif event.name == "end":
-            tokens = event.data["tokens_out"] + (event.data["stop_reason"] == "EOS")
-            return _Run(first_s - start_s, time.perf_counter() - first_s, tokens - covered)
+            return _Run(first_s - start_s, last_s - first_s, tokens)
     raise RuntimeError(f"request {number} did not end")
 
 

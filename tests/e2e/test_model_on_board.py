@@ -10,6 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import app.models
 from adapters_outbound.gguf.opener import GgufModelFileOpener
+from app.client import Answer
 from app.demo import MODEL_ON_BOARD
 from app.launcher import WorkerProcessHandle
 from tools.haiku.lexicon import is_haiku
@@ -40,12 +41,8 @@ def worker() -> Iterator[WorkerProcessHandle]:
         yield handle
 
 
-def ask(worker: WorkerProcessHandle, prompt: str, **fields: object) -> tuple[str, list[int], str]:
-    """(text, ids, stop reason)."""
-    events = list(worker.client.execute({"job_id": "haiku", "prompt": prompt, "max_tokens": 64, **fields}))
-    text = "".join(event.data["t"] for event in events if event.name == "token")
-    ids = [token_id for event in events for token_id in event.data.get("ids", [])]
-    return text, ids, events[-1].data["stop_reason"]
+def ask(worker: WorkerProcessHandle, prompt: str, **fields: object) -> Answer:
+    return worker.client.complete({"job_id": "haiku", "prompt": prompt, "max_tokens": 64, **fields})
 
 
 def minute_in_words() -> str:
@@ -62,8 +59,8 @@ def test_it_writes_a_haiku_that_holds_the_minute_and_a_nonce_made_up_now(worker:
     for _ in range(10):
         minute, nonce = minute_in_words(), secrets.token_hex(4)
         prompt = f"Write a haiku about GPU computing that contains the word {minute} and the code {nonce}."
-        text, _, stop_reason = ask(worker, prompt, temperature=0.7, seed=42)
-        kept += minute in text and nonce in text and stop_reason == "EOS"
+        answer = ask(worker, prompt, temperature=0.7, seed=42)
+        kept += minute in answer.text and nonce in answer.text and answer.end["stop_reason"] == "EOS"
 
     assert kept >= 8, "the model keeps 98 of 100 words and 90 of 100 nonces"
 
@@ -73,11 +70,13 @@ def test_the_same_request_gives_the_same_tokens(worker: WorkerProcessHandle) -> 
     prompt = "Write a haiku about GPU computing."
 
     for sampling in ({"temperature": 0.7, "seed": 42}, {"temperature": 0}):
-        assert ask(worker, prompt, **sampling) == ask(worker, prompt, **sampling)
+        first, second = ask(worker, prompt, **sampling), ask(worker, prompt, **sampling)
+
+        assert first.token_ids == second.token_ids
 
 
 def test_nearly_every_answer_is_five_seven_five(worker: WorkerProcessHandle) -> None:
-    answers = [ask(worker, f"Write a haiku about {topic}.", temperature=0)[0] for topic in TOPICS]
+    answers = [ask(worker, f"Write a haiku about {topic}.", temperature=0).text for topic in TOPICS]
 
     assert sum(is_haiku(answer) for answer in answers) >= 9, answers
 

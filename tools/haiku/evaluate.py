@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 
+from app.client import WorkerClient
 from tools.haiku.corpus import MEASURED, Request, random_pairs
 from tools.haiku.lexicon import NONCE, load_lexicon
 from tools.haiku.scoring import HEADER, score
 from tools.haiku.word_tables import lines_of
-from tools.haiku.worker_client import WorkerClient
 
 PROMPT_SEED = 20_260_001
 """Of the held-out prompts: training used seeds from 2000 to 4501."""
@@ -41,9 +41,8 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--num-prompts", type=int, default=500)
     parser.add_argument("--seed", type=int, default=PROMPT_SEED)
-    parser.add_argument("--token", help="bearer token, where the worker wants one")
     arguments = parser.parse_args()
-    client = WorkerClient(arguments.url, token=arguments.token)
+    client = WorkerClient(arguments.url)
     for title, requests in (
         ("Fresh prompts", fresh_requests(arguments.num_prompts, arguments.seed)),
         ("Prompts of strangers", strangers_requests()),
@@ -73,18 +72,21 @@ def stranger_request(prompt: str, wanted: list[str]) -> Request:
 def measure(client: WorkerClient, requests: list[Request], *, temperature: float) -> Run:
     """Each prompt once; its number is its sampling seed."""
     start = time.monotonic()
-    replies = [
-        client.execute(
-            job_id=f"haiku-{temperature:.1f}-{i}".replace(".", "_"),
-            prompt=request.prompt,
-            max_tokens=MAX_TOKENS,
-            temperature=temperature,
-            seed=i,
+    answers = [
+        client.complete(
+            {
+                "job_id": f"haiku-{i}",
+                "prompt": request.prompt,
+                "max_tokens": MAX_TOKENS,
+                "temperature": temperature,
+                "seed": i,
+            }
         )
         for i, request in enumerate(requests)
     ]
     elapsed_s = time.monotonic() - start
-    return Run(temperature, [r.text for r in replies], elapsed_s, sum(r.num_tokens for r in replies))
+    num_tokens = sum(answer.end["tokens_out"] for answer in answers)
+    return Run(temperature, [answer.text for answer in answers], elapsed_s, num_tokens)
 
 
 def table(requests: list[Request], runs: list[Run]) -> str:

@@ -1,7 +1,8 @@
-"""Write the trained weights as GGUF files, one a quantization mix.
+"""Write the model as GGUF files, one a quantization mix.
 
-Command: python -m tools.haiku.export --checkpoint build/haiku/checkpoint --out build/haiku
-The Q4_K_M file is the model on board: copy it to app/models/.
+Command: python -m tools.haiku.export [--source build/haiku/checkpoint] [--out build/haiku]
+The source is the folder of a training run, or a GGUF file: by default the model on board, whose weights are
+then quantized a second time. The Q4_K_M file of a training run is the model on board: copy it to app/models/.
 """
 
 import argparse
@@ -9,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from adapters_outbound.gguf.opener import GgufModelFileOpener
 from tools.gguf_export.metadata import WritableValue
 from tools.gguf_export.writer import TensorToWrite, quantize_tensor, write_gguf
 from tools.haiku.gguf_metadata import model_metadata
@@ -22,27 +25,46 @@ from tools.haiku.tokenizer import load_tokenizer
 Weights = Mapping[str, NDArray[np.float32]]
 
 HEAD_DIM = 32
+MODEL_ON_BOARD = Path("app/models/haiku-q4_k_m.gguf")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=Path("build/haiku/checkpoint"))
+    parser.add_argument("--source", type=Path, default=MODEL_ON_BOARD)
     parser.add_argument("--out", type=Path, default=Path("build/haiku"))
     parser.add_argument("--mix", choices=MIXES, nargs="*", default=MIXES)
     arguments = parser.parse_args()
-    weights, tokenizer = read_weights(arguments.checkpoint), load_tokenizer()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    weights, tokenizer = read_weights(arguments.source), load_tokenizer()
     for mix in arguments.mix:
         path = arguments.out / f"haiku-{mix.lower()}.gguf"
         write_model(path, weights, tokenizer, mix)
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
-def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """All tensors of the checkpoint under their GGUF names, float32."""
+def read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
+    """All tensors of a checkpoint folder or a GGUF file under their GGUF names, float32."""
+    return read_checkpoint(source) if source.is_dir() else read_gguf(source)
+
+
+def read_checkpoint(folder: Path) -> dict[str, NDArray[np.float32]]:
+    from safetensors.numpy import load_file  # noqa: PLC0415 only who has trained needs it
+
     weights: dict[str, NDArray[np.float32]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         for name, values in load_file(path).items():
             weights[gguf_name(name)] = values.astype(np.float32)
+    return weights
+
+
+def read_gguf(path: Path) -> dict[str, NDArray[np.float32]]:
+    file = GgufModelFileOpener().open(str(path))
+    weights: dict[str, NDArray[np.float32]] = {}
+    for name, tensor in file.tensors.items():
+        stored = np.array(file.read(tensor, offset_bytes=0, size_bytes=tensor.size_bytes))
+        values = dequantize(stored, GGMLQuantizationType(tensor.type))
+        weights[name] = values.astype(np.float32).reshape(tensor.shape)
+    file.close()
     return weights
 
 

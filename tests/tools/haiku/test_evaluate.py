@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from app.client import JobFailed, WorkerClient, WorkerRefused
 from tools.haiku.corpus import Request
 from tools.haiku.evaluate import fresh_requests, measure, strangers_requests, table
 from tools.haiku.scoring import score
-from tools.haiku.worker_client import WorkerClient, WorkerError
 
 POEM = "forty-two raindrops\nthe river runs past the bridge\nthe code a3f9c21b waits"
 
@@ -60,7 +60,7 @@ def request(*words: str, nonce: str | None = None, prompt: str = "p") -> Request
 
 
 def execute(client: WorkerClient, prompt: str) -> str:
-    return client.execute(job_id="j", prompt=prompt, max_tokens=8, temperature=0.0, seed=1).text
+    return client.complete({"job_id": "j", "prompt": prompt, "max_tokens": 8, "seed": 1}).text
 
 
 def test_the_fragments_of_a_stream_join_to_the_answer(client: WorkerClient) -> None:
@@ -69,7 +69,7 @@ def test_the_fragments_of_a_stream_join_to_the_answer(client: WorkerClient) -> N
 
 @pytest.mark.parametrize("prompt", ["refuse", "fail", "cut"])
 def test_a_refused_failed_or_cut_job_is_an_error_not_an_answer(client: WorkerClient, prompt: str) -> None:
-    with pytest.raises(WorkerError):
+    with pytest.raises((WorkerRefused, JobFailed)):
         execute(client, prompt)
 
 
