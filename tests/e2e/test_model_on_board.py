@@ -81,6 +81,27 @@ def test_nearly_every_answer_is_five_seven_five(worker: WorkerProcessHandle) -> 
     assert sum(is_haiku(answer) for answer in answers) >= 9, answers
 
 
+@pytest.mark.req("M0-W-1825", "M0-W-1021")
+def test_a_job_too_large_for_the_cache_fails_and_a_smaller_one_runs() -> None:
+    arguments = ["--model", str(MODEL), "--backend", "fake", "--kv-cache-size-mb", "1"]
+    with WorkerProcessHandle(arguments) as small:
+        baseline = small.client.health()["vram_bytes_used"]
+        events = list(small.client.execute({"job_id": "large", "prompt": "rain", "max_tokens": 400}))
+
+        assert [("started", None), ("error", "VRAM_OOM")] == [(e.name, e.data.get("code")) for e in events]
+        assert "unhealthy" == small.client.health()["status"]
+        assert ask(small, "Write a haiku about rain.").text
+
+        health = small.client.health()
+        assert ("healthy", baseline) == (health["status"], health["vram_bytes_used"])
+
+
+def test_a_prompt_of_nothing_but_special_tokens_is_a_prompt(worker: WorkerProcessHandle) -> None:
+    answer = ask(worker, "<|eos|><|bos|>", max_tokens=4)
+
+    assert 3 == answer.end["tokens_in"], "BOS, EOS, BOS"
+
+
 def test_its_chat_template_renders_a_user_turn_to_the_bare_prompt() -> None:
     file = GgufModelFileOpener().open(str(MODEL))
     source = file.metadata["tokenizer.chat_template"]
