@@ -38,11 +38,11 @@ params_strategy = st.builds(
     top_p=st.one_of(st.just(1.0), st.just(0.0), st.floats(0.0, 1.0)),
     top_k=st.integers(0, 50),
     min_p=st.one_of(st.just(0.0), st.just(1.0), st.floats(0.0, 1.0)),
-    repetition_penalty=st.one_of(st.just(1.0), st.just(0.0), st.floats(0.0, 2.0)),
+    repetition_penalty=st.integers(0, 128).map(lambda n: n / 64),  # no two scores closer than rounding
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(data=st.data(), params=params_strategy, step=st.integers(0, 10_000))
 def test_every_choice_is_the_naive_implementations(
     data: st.DataObject, params: SamplingParams, step: int

@@ -4,13 +4,12 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.stop_matcher import StopMatcher
 
 pytestmark = pytest.mark.req("M0-W-1422")
-SEEDED = settings(derandomize=True, deadline=None)
 
 # few letters, so that stops overlap, nest and repeat
 TEXTS = st.text(alphabet="ab", max_size=30)
@@ -39,7 +38,6 @@ def feed_in_pieces(matcher: StopMatcher, text: str, at: list[int]) -> str:
     return "".join(matcher.feed(text[start:end]) for start, end in pairwise(bounds))
 
 
-@SEEDED
 @given(text=TEXTS, stops=STOPS, at=st.lists(st.integers(0, 30), max_size=8))
 def test_any_cut_emits_and_matches_what_a_search_of_the_whole_text_does(
     text: str, stops: list[str], at: list[int]
@@ -51,7 +49,6 @@ def test_any_cut_emits_and_matches_what_a_search_of_the_whole_text_does(
     assert search(text, stops) == (emitted, matcher.matched)
 
 
-@SEEDED
 @given(text=TEXTS, stops=STOPS)
 def test_only_the_longest_end_that_begins_a_stop_is_held_back(text: str, stops: list[str]) -> None:
     matcher = StopMatcher(stops)

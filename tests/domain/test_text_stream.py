@@ -1,13 +1,12 @@
 """Token ids to fragments of text."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.text_stream import Fragment, TextStream
 
 pytestmark = pytest.mark.req("M0-W-1310", "M0-W-1362", "M0-W-1422")
-SEEDED = settings(derandomize=True, deadline=None)
 
 LLAMA = "🦙".encode()
 VOCABULARY = (
@@ -104,7 +103,6 @@ def test_an_incomplete_character_at_the_end_is_dropped_and_its_id_stays_pending(
     assert (1,) == stream.pending_ids
 
 
-@SEEDED
 @given(token_ids=IDS, stops=STOPS)
 def test_fragments_and_pending_ids_together_are_the_ids_pushed_each_once(
     token_ids: list[int], stops: list[str]
@@ -124,7 +122,6 @@ def test_fragments_and_pending_ids_together_are_the_ids_pushed_each_once(
     assert token_ids[:pushed] == [*settled, *stream.pending_ids]
 
 
-@SEEDED
 @given(token_ids=IDS, stops=STOPS)
 def test_fragments_are_never_empty_and_join_to_the_text_before_the_stop(
     token_ids: list[int], stops: list[str]
@@ -140,7 +137,6 @@ def test_fragments_are_never_empty_and_join_to_the_text_before_the_stop(
     assert stream.stopped or whole == text
 
 
-@SEEDED
 @given(token_ids=IDS, stops=STOPS)
 def test_the_ids_settled_so_far_never_say_more_than_the_text_sent_so_far(
     token_ids: list[int], stops: list[str]

@@ -3,13 +3,12 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.utf8_decoder import Utf8Decoder
 
 pytestmark = pytest.mark.req("M0-W-1361", "M0-W-1362", "M0-W-1811")
-SEEDED = settings(derandomize=True, deadline=None)
 
 # bytes that often meet: whole characters, pieces of them, and bytes that are never UTF-8
 WHOLE = (b"a", b"(", b"\x00", "é".encode(), "€".encode(), "🦙".encode(), "\ufffd".encode())
@@ -38,7 +37,6 @@ def cut(data: bytes, at: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(bounds)]
 
 
-@SEEDED
 @given(data=DATA, at=st.lists(st.integers(0, 40), max_size=8))
 def test_any_cut_of_any_bytes_gives_the_text_that_python_gives(data: bytes, at: list[int]) -> None:
     actual = decode_in_pieces(cut(data, at))
@@ -46,7 +44,6 @@ def test_any_cut_of_any_bytes_gives_the_text_that_python_gives(data: bytes, at: 
     assert data.decode("utf-8", "ignore") == actual
 
 
-@SEEDED
 @given(text=st.text(max_size=20))
 def test_text_passes_unchanged_byte_by_byte(text: str) -> None:
     actual = decode_in_pieces([bytes([byte]) for byte in text.encode()])
