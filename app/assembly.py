@@ -11,8 +11,12 @@ def assemble_worker(container: Container, loaded: Loaded) -> Worker:
     """Wire engine and use cases to the loaded model, and let the inference thread serve them."""
     settings = container.settings()
     info = _info(settings, loaded)
-    engine = container.engine(model=loaded.model, model_name=info.model, tokenizer=loaded.tokenizer)
+    metrics = container.metrics(quant_kind=info.quant_kind)
+    engine = container.engine(
+        model=loaded.model, model_name=info.model, tokenizer=loaded.tokenizer, metrics=metrics
+    )
     worker = container.worker(info=info, limits=_limits(settings, loaded), tokenizer=loaded.tokenizer)
+    metrics.watch(worker.gauges)
     container.inference().serve(engine)
     return worker
 

@@ -6,6 +6,7 @@ from dependency_injector import containers, providers
 
 from adapters_outbound.gguf.opener import GgufModelFileOpener
 from adapters_outbound.narration.loguru_narrator import LoguruNarrator
+from adapters_outbound.prometheus_metrics import PrometheusMetrics
 from adapters_outbound.system import SystemClock, SystemEntropy, SystemIds
 from adapters_outbound.tokenizers.factory import build_tokenizer
 from app.inference_thread import InferenceThread
@@ -62,6 +63,7 @@ class Container(containers.DeclarativeContainer):
         story=process_story,
     )
 
+    metrics = providers.Singleton(PrometheusMetrics, worker_id=settings.provided.worker_id)
     jobs = providers.Singleton(JobTable, NUM_SLOTS)
     health = providers.Singleton(Health)
     engine = providers.Singleton(

@@ -37,6 +37,7 @@ class Loaded:
     description: ModelDescription
     plan: MemoryPlan
     tokenizer: Tokenizer
+    load_s: float
 
     def close(self) -> None:
         """Free everything on the device. In the thread that loaded it."""
@@ -91,8 +92,9 @@ class Loader:
             model = self._upload(device, description, file, plan, on_progress)
         finally:
             file.close()
-        self._story.load_complete(description, model.memory(), self._clock.monotonic_s() - started_at_s)
-        return Loaded(device, info, model, description, plan, tokenizer)
+        load_s = self._clock.monotonic_s() - started_at_s
+        self._story.load_complete(description, model.memory(), load_s)
+        return Loaded(device, info, model, description, plan, tokenizer, load_s)
 
     def _plan(self, description: ModelDescription, info: DeviceInfo) -> MemoryPlan:
         size_mb = self._settings.kv_cache_size_mb

@@ -71,6 +71,7 @@ class WorkerProcess:
         app = create_app(
             worker,
             narrator=self._container.narrator(),
+            metrics=self._container.metrics(),
             ids=self._container.ids(),
             clock=self._container.clock(),
             bearer_token=self._settings.bearer_token,
@@ -80,18 +81,20 @@ class WorkerProcess:
         await server.start()
         try:
             uri = f"http://{_bracketed(self._settings.host)}:{server.port}"
-            await self._announce(worker, uri)
+            await self._announce(worker, uri, loaded)
             await self._signals.wait()
             await self._drain(worker)
         finally:
             await server.stop(timeout_s=_LAST_RESPONSES_S)
 
-    async def _announce(self, worker: Worker, uri: str) -> None:
+    async def _announce(self, worker: Worker, uri: str, loaded: Loaded) -> None:
         vram_bytes = worker.health.vram_bytes_used
         if self._settings.callback_url is not None:
             notice = ReadyNotice(self._settings.worker_id, worker.info.model_ref, vram_bytes, uri)
             await self._container.ready_notifier().notify(notice)
-        self._story.ready(uri, startup_s=time.monotonic() - self._started_at_s, vram_bytes=vram_bytes)
+        startup_s = time.monotonic() - self._started_at_s
+        self._container.metrics().started(startup_s=startup_s, model_load_s=loaded.load_s)
+        self._story.ready(uri, startup_s=startup_s, vram_bytes=vram_bytes)
 
     async def _drain(self, worker: Worker) -> None:
         """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""

@@ -12,11 +12,13 @@ from domain.errors import (
 from domain.generation import Generation
 from domain.health import Ailment, Health
 from domain.job import Job
+from domain.job_figures import job_figures
 from domain.job_table import JobTable
 from domain.storyteller import Storyteller
 from ports.clock import Clock
 from ports.job_events import JobFailed, JobStarted, TerminalEvent
 from ports.loaded_model import LoadedModel, SequenceId
+from ports.metrics import Metrics
 from ports.tokenizer import Tokenizer
 
 
@@ -37,6 +39,7 @@ class Engine:
         health: Health,
         clock: Clock,
         storyteller: Storyteller,
+        metrics: Metrics,
         inference_timeout_s: float,
         residency_check_s: float,
     ) -> None:
@@ -47,6 +50,7 @@ class Engine:
         self._health = health
         self._clock = clock
         self._story = storyteller
+        self._metrics = metrics
         self._inference_timeout_s = inference_timeout_s
         self._residency_check_s = residency_check_s
         self._next_residency_check_s = clock.monotonic_s() + residency_check_s
@@ -106,7 +110,8 @@ class Engine:
         for generation in list(self._running.values()):
             job = generation.job
             if now_s - job.accepted_at_s > self._inference_timeout_s:
-                job.interrupt(InferenceTimeout(f"the job ran longer than {self._inference_timeout_s:g} s"))
+                too_long = InferenceTimeout(f"the job ran longer than {self._inference_timeout_s:g} s")
+                job.interrupt(too_long, now_s=now_s)
             if job.interruption is not None:
                 self._fail(generation, job.interruption)
 
@@ -168,6 +173,8 @@ class Engine:
         self._health.note_memory(self._model.memory().used_bytes)
         self._jobs.release(job)
         self._story.job_ended(job, terminal, generation)
+        now_s = self._clock.monotonic_s()
+        self._metrics.job_ended(job_figures(job, terminal, generation, now_s=now_s))
         job.publish(terminal)
 
 

@@ -18,6 +18,7 @@ class Generation:
         self.started_at_s = started_at_s
         self.first_token_at_s: float | None = None
         self.tokens_out = 0
+        self._num_gaps = 0
         self._last_token_at_s = started_at_s
         self._eog_token_ids = tokenizer.eog_token_ids
         self._text = TextStream(tokenizer.decode_bytes, job.request.stop)
@@ -30,6 +31,8 @@ class Generation:
         self._last_token_at_s = now_s
         if self.first_token_at_s is None:
             self.first_token_at_s = now_s
+        else:
+            self._num_gaps += 1
         if token_id in self._eog_token_ids:
             return self._end(StopReason.EOS)
         self.tokens_out += 1
@@ -42,11 +45,15 @@ class Generation:
             return self._end(StopReason.MAX_TOKENS)
         return None
 
-    def milliseconds_to_first_token(self) -> int | None:
-        """From acceptance to the first token."""
-        if self.first_token_at_s is None:
+    def first_token_s(self) -> float | None:
+        """Seconds from acceptance to the first token, once there is one."""
+        return None if self.first_token_at_s is None else self.first_token_at_s - self.job.accepted_at_s
+
+    def mean_gap_s(self) -> float | None:
+        """Mean seconds between tokens, EOS among them, once there are two."""
+        if self.first_token_at_s is None or self._num_gaps == 0:
             return None
-        return round(1000 * (self.first_token_at_s - self.job.accepted_at_s))
+        return (self._last_token_at_s - self.first_token_at_s) / self._num_gaps
 
     def decode_time_ms(self) -> int:
         """From `started` to the last token."""

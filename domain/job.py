@@ -42,7 +42,7 @@ class Job:
         self.max_tokens = 0
         self._state = JobState.REGISTERED
         self._sink: EventSink | None = None
-        self._interrupt: dict[str, JobError] = {}
+        self._interrupt: dict[str, tuple[JobError, float]] = {}
         self._terminal: dict[str, TerminalEvent] = {}
 
     @property
@@ -56,7 +56,12 @@ class Job:
     @property
     def interruption(self) -> JobError | None:
         """Why the job should stop, once someone has asked for it. The first reason stays."""
-        return self._interrupt.get("error")
+        return self._interrupt["first"][0] if self._interrupt else None
+
+    @property
+    def interrupted_at_s(self) -> float | None:
+        """When that was, on the monotonic clock."""
+        return self._interrupt["first"][1] if self._interrupt else None
 
     @property
     def sampling(self) -> SamplingParams:
@@ -70,9 +75,10 @@ class Job:
             repetition_penalty=request.repetition_penalty,
         )
 
-    def interrupt(self, error: JobError) -> bool:
+    def interrupt(self, error: JobError, *, now_s: float) -> bool:
         """Ask the job to stop with `error`. Any thread; true for the first to ask."""
-        return self._interrupt.setdefault("error", error) is error
+        note = (error, now_s)
+        return self._interrupt.setdefault("first", note) is note
 
     def prepare(self, prompt_ids: list[int], max_tokens: int) -> None:
         """REGISTERED → PREPARED: note the prompt's ids and how many tokens may follow."""

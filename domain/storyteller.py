@@ -7,7 +7,9 @@ from domain.errors import WorkerError
 from domain.generation import Generation
 from domain.health import Ailment
 from domain.job import Job
+from domain.job_figures import outcome_of
 from ports.job_events import JobEnded, TerminalEvent
+from ports.metrics import Outcome
 from ports.narrator import Level, Narrator
 
 
@@ -39,7 +41,7 @@ class Storyteller:
             "tokens_in": len(job.prompt_ids),
             "tokens_out": tokens_out,
             "decode_time_ms": generation.decode_time_ms() if generation else 0,
-            "first_token_ms": generation.milliseconds_to_first_token() if generation else None,
+            "first_token_ms": _milliseconds(generation.first_token_s() if generation else None),
         }
         if isinstance(terminal, JobEnded):
             self._narrator.narrate(
@@ -50,15 +52,15 @@ class Storyteller:
                 **facts,
             )
             return
-        outcome = {"CANCELLED": "cancelled", "INFERENCE_TIMEOUT": "timeout"}.get(terminal.code, "error")
-        if outcome == "error":
+        outcome = outcome_of(terminal)
+        if outcome is Outcome.ERROR:
             self.failure(
                 terminal.code, terminal.message, job_id=job.job_id, correlation_id=job.correlation_id
             )
         self._narrator.narrate(
             "execute_end",
             f"ended a job early after {tokens_out} tokens: {terminal.code}",
-            outcome=outcome,
+            outcome=outcome.value,
             error_kind=terminal.code,
             **facts,
         )
@@ -97,3 +99,7 @@ class Storyteller:
         self._narrator.narrate(
             "error", f"failed: {code}", level=Level.ERROR, error_kind=code, error_message=message, **facts
         )
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(1000 * seconds)

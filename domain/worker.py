@@ -20,6 +20,7 @@ from domain.worker_info import WorkerInfo
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.job_events import EventSink
+from ports.metrics import WorkerGauges
 from ports.tokenizer import Tokenizer
 
 
@@ -86,6 +87,11 @@ class Worker:
     def uptime_s(self) -> float:
         """Seconds since the worker became able to serve."""
         return self._clock.monotonic_s() - self._ready_at_s
+
+    def gauges(self) -> WorkerGauges:
+        """What `/metrics` shows of this moment; any thread, cached state only."""
+        health = self._health.state
+        return WorkerGauges(health.vram_bytes_used, self.uptime_s, health.healthy)
 
     @property
     def is_idle(self) -> bool:
@@ -183,7 +189,7 @@ class Worker:
 
     def _interrupt(self, job: Job, message: str) -> bool:
         """Ask `job` to stop; true for the first to ask."""
-        is_first = job.interrupt(JobCancelled(message))
+        is_first = job.interrupt(JobCancelled(message), now_s=self._clock.monotonic_s())
         if is_first:
             self._wake_engine()
         return is_first

@@ -14,10 +14,12 @@ from adapters_inbound.http.defects import narrate_defect
 from adapters_inbound.http.error_reply import reply_to
 from adapters_inbound.http.request_edge import RequestEdge, correlation_id_of
 from adapters_inbound.http.routes import Ports, cancel, execute, health
+from adapters_inbound.http.routes import metrics as metrics_route
 from domain.errors import WorkerError
 from domain.worker import Worker
 from ports.clock import Clock
 from ports.ids import Ids
+from ports.metrics import Metrics
 from ports.narrator import Narrator
 
 
@@ -27,6 +29,7 @@ def create_app(
     clock: Clock,
     ids: Ids,
     narrator: Narrator,
+    metrics: Metrics,
     bearer_token: str | None = None,
     send_timeout_s: float = 30.0,
     body_timeout_s: float = 10.0,
@@ -38,16 +41,17 @@ def create_app(
         worker: the use cases behind the routes.
         clock: for `X-Deadline`.
         ids: for requests that bring no correlation id.
+        metrics: rendered for `/metrics`.
         narrator: told of defects and of deadlines that make no sense.
         bearer_token: asked of every caller of anything but `/health`; None asks nobody.
         send_timeout_s: a client that takes nothing for so long is given up.
         body_timeout_s: a body must have arrived after so long.
         ping_s: a stream silent for so long carries a comment, so that nobody on the way closes it.
     """
-    ports = Ports(worker, clock, narrator, body_timeout_s=body_timeout_s, ping_s=ping_s)
+    ports = Ports(worker, clock, narrator, metrics, body_timeout_s=body_timeout_s, ping_s=ping_s)
     answer_error = _error_handler(narrator)
     app: ASGIApp = Litestar(
-        route_handlers=[execute, cancel, health],
+        route_handlers=[execute, cancel, health, metrics_route],
         dependencies={"ports": Provide(lambda: ports, sync_to_thread=False)},
         exception_handlers={WorkerError: answer_error, HTTPException: answer_error, Exception: answer_error},
         guards=[_exact_path],

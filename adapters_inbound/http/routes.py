@@ -17,6 +17,7 @@ from adapters_inbound.http.request_edge import correlation_id_of
 from domain.execute_request import validate_job_id
 from domain.worker import Worker
 from ports.clock import Clock
+from ports.metrics import Metrics
 from ports.narrator import Narrator
 
 HttpRequest = Request[Any, Any, Any]
@@ -29,6 +30,7 @@ class Ports:
     worker: Worker
     clock: Clock
     narrator: Narrator
+    metrics: Metrics
     body_timeout_s: float
     ping_s: float
 
@@ -61,6 +63,13 @@ async def cancel(request: HttpRequest, ports: PortsDependency) -> Response[bytes
 def health(ports: PortsDependency) -> Response[bytes]:
     """Say how the worker is; always 200, the state is in the body."""
     return _json(health_reply(ports.worker))
+
+
+@get("/metrics", sync_to_thread=False)
+def metrics(ports: PortsDependency) -> Response[bytes]:
+    """Say what the jobs have cost, in Prometheus' text format."""
+    text, content_type = ports.metrics.render()
+    return Response(text, media_type=content_type)
 
 
 def _json(payload: object) -> Response[bytes]:

@@ -52,8 +52,10 @@ def test_the_first_reason_to_stop_stays() -> None:
     job = new_job()
     first = JobCancelled("asked")
 
-    assert [True, False] == [job.interrupt(first), job.interrupt(InferenceTimeout("too long"))]
-    assert first is job.interruption
+    asked = [job.interrupt(first, now_s=1.0), job.interrupt(InferenceTimeout("too long"), now_s=2.0)]
+
+    assert [True, False] == asked
+    assert (first, 1.0) == (job.interruption, job.interrupted_at_s)
 
 
 @pytest.mark.req("M0-W-1312")

@@ -11,6 +11,7 @@ from domain.errors import (
     WorkerBusy,
 )
 from ports.job_events import JobEnded, JobFailed, JobStarted, StopReason, TokenText
+from ports.metrics import JobFigures, Outcome
 from tests.support.bench_worker import LIMITS, Bench
 from tests.support.doubles import RecordingSink
 from tests.support.job_events import ended, failure_code, text_of
@@ -306,3 +307,28 @@ def test_the_engine_wakes_when_there_is_something_to_do() -> None:
 
 def test_limits_leave_room_for_one_token() -> None:
     assert 63 == LIMITS.max_prompt_tokens
+
+
+@pytest.mark.req("M0-W-1350")
+def test_the_figures_of_a_job_are_those_of_its_life() -> None:
+    bench = Bench(ScriptedModel(before_step=lambda _: bench.clock.advance(0.5)))
+    bench.run(max_tokens=4)
+    expected = JobFigures(
+        Outcome.SUCCESS, tokens_in=2, tokens_out=4, duration_s=2.0, first_token_s=0.5, per_token_s=0.5
+    )
+
+    assert [expected] == bench.metrics.jobs
+
+
+@pytest.mark.req("M0-W-1350")
+def test_the_figures_of_a_cancelled_job_say_how_long_the_cancel_took() -> None:
+    bench = Bench(ScriptedModel())
+    bench.start(max_tokens=60)
+    bench.engine.tick()
+    bench.worker.cancel("job", correlation_id="c")
+    bench.clock.advance(0.25)
+    bench.finish()
+
+    (figures,) = bench.metrics.jobs
+
+    assert (Outcome.CANCELLED, 0.25) == (figures.outcome, figures.cancellation_s)

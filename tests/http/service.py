@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from adapters_inbound.http.application import create_app
 from adapters_inbound.http.connection_guard import ConnectionLimits
 from adapters_inbound.http.server import HttpServer, bind
+from adapters_outbound.prometheus_metrics import PrometheusMetrics
+from adapters_outbound.system import SystemClock
 from app.inference_thread import InferenceThread
 from domain.engine import Engine
 from domain.health import Health
@@ -24,16 +25,6 @@ from tests.support.doubles import ByteTokenizer, CountingEntropy, RecordingNarra
 from tests.support.scripted_model import ScriptedModel
 
 LIMITS = Limits(max_model_len=40_000, max_tokens_in=40_000, max_tokens_out=2048, vocab_size=300)
-
-
-class SystemClock:
-    """Real time: latencies are measured here."""
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def utc_now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 class CountingIds:
@@ -69,10 +60,17 @@ class Service:
         self.health = Health()
         self.jobs = JobTable(self.num_slots)
         self.thread = InferenceThread()
+        self.metrics = PrometheusMetrics(worker_id=INFO.worker_id, quant_kind=INFO.quant_kind)
         self.worker = self._wire()
+        self.metrics.watch(self.worker.gauges)
         ids = CountingIds()
         self.app = create_app(
-            self.worker, clock=SystemClock(), ids=ids, narrator=self.narrator, **self.options
+            self.worker,
+            clock=SystemClock(),
+            ids=ids,
+            narrator=self.narrator,
+            metrics=self.metrics,
+            **self.options,
         )
         self.server = HttpServer(self.app, bind("127.0.0.1", 0), ids=ids, limits=self.connection)
         await self.server.start()
@@ -110,6 +108,7 @@ class Service:
             health=self.health,
             clock=clock,
             storyteller=storyteller,
+            metrics=self.metrics,
             inference_timeout_s=self.inference_timeout_s,
             residency_check_s=60.0,
         )

@@ -12,6 +12,7 @@ from domain.worker_info import WorkerInfo
 from tests.support.doubles import (
     ByteTokenizer,
     CountingEntropy,
+    RecordingMetrics,
     RecordingNarrator,
     RecordingSink,
     VirtualClock,
@@ -51,6 +52,7 @@ class Bench:
         self.health = Health()
         self.jobs = JobTable(self.num_slots)
         self.tokenizer = ByteTokenizer()
+        self.metrics = RecordingMetrics()
         self.num_wakes = 0
         storyteller = Storyteller(self.narrator)
         self.engine = Engine(
@@ -61,6 +63,7 @@ class Bench:
             health=self.health,
             clock=self.clock,
             storyteller=storyteller,
+            metrics=self.metrics,
             inference_timeout_s=self.inference_timeout_s,
             residency_check_s=self.residency_check_s,
         )

@@ -1,9 +1,11 @@
 """Doubles of the small ports."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ports.job_events import JobEvent, TerminalEvent
+from ports.metrics import JobFigures, WorkerGauges
 from ports.narrator import Level
 from ports.tokenizer import TokenizerKind
 
@@ -49,6 +51,25 @@ class RecordingNarrator:
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["event"] == name]
+
+
+class RecordingMetrics:
+    """Keeps the figures it is given."""
+
+    def __init__(self) -> None:
+        self.jobs: list[JobFigures] = []
+
+    def job_ended(self, figures: JobFigures) -> None:
+        self.jobs.append(figures)
+
+    def started(self, *, startup_s: float, model_load_s: float) -> None:
+        pass
+
+    def watch(self, gauges: Callable[[], WorkerGauges]) -> None:
+        pass
+
+    def render(self) -> tuple[bytes, str]:
+        return b"", "text/plain"
 
 
 class RecordingSink:
