@@ -30,7 +30,8 @@ class PrometheusMetrics:
     def __init__(self, *, worker_id: str, quant_kind: str) -> None:
         self._labels = {"component": "worker", "worker_id": worker_id, "quant_kind": quant_kind}
         self._registry = CollectorRegistry()
-        disable_created_metrics()  # a second series beside each, that no dashboard here asks for
+        # A second series beside each, that no dashboard here asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library has it so
         self._requests = Counter(
             "worker_requests", "Jobs by outcome.", [*self._labels, "outcome"], registry=self._registry
         )
