@@ -5,6 +5,8 @@ import contextlib
 import socket
 import sys
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from adapters_inbound.http.application import create_app
 from adapters_inbound.http.server import HttpServer, bind
@@ -18,6 +20,7 @@ from domain.worker import Worker
 from ports.ready_notifier import ReadyNotice
 
 _CANCEL_SHARE = 0.2  # of the shutdown time is kept for cancelling and freeing
+_LAST_STEP_S = 1.0  # a step that takes longer ends with the process
 _LAST_RESPONSES_S = 0.5  # for what is written already to reach its readers
 _POLL_S = 0.01
 
@@ -52,6 +55,8 @@ class WorkerProcess:
             return self._fail(error)
         except Exception as error:  # the process boundary: whatever it is, it is told and the exit is clean
             return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
+        finally:
+            self._inference.stop(_LAST_STEP_S)
         self._story.shutdown(self._signals.name)
         return 0
 
@@ -91,10 +96,23 @@ class WorkerProcess:
         vram_bytes = worker.health.vram_bytes_used
         if self._settings.callback_url is not None:
             notice = ReadyNotice(self._settings.worker_id, worker.info.model_ref, vram_bytes, uri)
-            await self._container.ready_notifier().notify(notice)
+            await self._unless_stopped(self._container.ready_notifier().notify(notice))
+            if self._signals.requested:
+                return
         startup_s = time.monotonic() - self._started_at_s
         self._container.metrics().started(startup_s=startup_s, model_load_s=loaded.load_s)
         self._story.ready(uri, startup_s=startup_s, vram_bytes=vram_bytes)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work`, or as much of it as there is time for before a signal."""
+        working, stopped = asyncio.create_task(work), asyncio.create_task(self._signals.wait())
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            working.cancel()
+            stopped.cancel()
 
     async def _drain(self, worker: Worker) -> None:
         """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""

@@ -22,6 +22,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def command(tiny_model: Path) -> list[str]:
+    """The command line of a worker on the tiny model, complete."""
+    options = {"model": tiny_model, "worker-id": uuid.uuid4(), "gpu-device": 0, "port": 0, "backend": "fake"}
+    return [sys.executable, "-m", "app", *(f"--{name}={value}" for name, value in options.items())]
+
+
+@pytest.fixture
 def start(tiny_model: Path) -> Iterator[Start]:
     """Start a worker with these extra arguments; it is stopped when the test ends."""
     with ExitStack() as running:
@@ -41,19 +48,11 @@ def worker(tiny_model: Path) -> Iterator[WorkerProcessHandle]:
 
 
 @pytest.fixture
-def run_to_exit(tiny_model: Path) -> RunToExit:
+def run_to_exit(command: list[str]) -> RunToExit:
     """Run the command until it leaves by itself; options given replace the defaults."""
 
     def run(**options: str) -> "subprocess.CompletedProcess[str]":
-        defaults = {
-            "worker_id": str(uuid.uuid4()),
-            "model": str(tiny_model),
-            "gpu_device": "0",
-            "port": "0",
-            "backend": "fake",
-        }
-        pairs = [(f"--{name.replace('_', '-')}", value) for name, value in {**defaults, **options}.items()]
-        command = [sys.executable, "-m", "app", *(word for pair in pairs for word in pair)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        return subprocess.run([*command, *given], capture_output=True, text=True, timeout=60, check=False)
 
     return run

@@ -3,12 +3,11 @@
 import http.client
 import os
 import signal
+import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,10 +286,8 @@ def start_in_background_ignoring_the_end(
     return thread, has_token
 
 
-def test_a_signal_while_loading_ends_the_worker_in_order(tiny_model: Path) -> None:
-    command = [sys.executable, "-m", "app", "--model", str(tiny_model), "--backend", "fake", "--port", "0"]
-    command += ["--worker-id", "0b0c7a30-0000-4000-8000-000000000000", "--gpu-device", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+def test_a_signal_while_loading_ends_the_worker_in_order(command: list[str]) -> None:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "startup" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
@@ -298,6 +295,23 @@ def test_a_signal_while_loading_ends_the_worker_in_order(tiny_model: Path) -> No
 
     assert (0, "") == (process.returncode, err)
     assert '"event":"shutdown"' in out.splitlines()[-1]
+
+
+def test_a_signal_while_the_pool_manager_is_not_answering_ends_the_worker_in_order(
+    command: list[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/ready"
+        with subprocess.Popen(
+            [*command, "--callback-url", url], stdout=subprocess.PIPE, text=True
+        ) as process:
+            silent.accept()[0].close()
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=20)
+
+    assert 0 == process.returncode
+    assert '"event":"shutdown"' in out.splitlines()[-1]
+    assert '"event":"ready"' not in out
 
 
 @pytest.mark.req("M0-W-1902")
