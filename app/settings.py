@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from adapters_inbound.cli.arguments import convert_environment
+from adapters_inbound.cli.config_file import read_config_file
 from adapters_inbound.cli.options import OPTIONS, Option, OptionValue
 from backends.fake.faults import Fault, parse_fault
 from domain.errors import InvalidConfiguration
@@ -38,6 +39,7 @@ class Settings:
     shutdown_timeout_sec: float
     log_level: str
     log_format: str
+    config: str | None
     fake_vram_mb: int
     fake_fault: tuple[str, ...]
     bearer_token: str | None
@@ -54,18 +56,24 @@ class Settings:
 def merge(
     command_line: Mapping[str, OptionValue], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Option]]:
-    """Merge all sources; the command line wins over the environment, which wins over defaults.
+    """Merge all sources: command line over environment over configuration file over defaults (SYS-11.4.1).
 
     Returns:
         The values by field, and the required options that no source gives.
 
     Raises:
-        InvalidConfiguration: a value from the environment is not of its type.
+        InvalidConfiguration: the file cannot be read, or a value from file or environment is not of its type.
     """
     from_environment, problems = convert_environment(environment)
+    from_file: dict[str, OptionValue] = {}
+    config = command_line.get("config", from_environment.get("config"))
+    if config is not None:
+        from_file, file_problems = read_config_file(str(config))
+        problems += file_problems
     if problems:
         raise InvalidConfiguration("; ".join(problems))
     values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
+    values |= from_file
     values |= from_environment
     values |= command_line
     values["bearer_token"] = environment.get("LLORCH_WORKER_TOKEN") or None

@@ -38,10 +38,19 @@ def convert_environment(environment: Mapping[str, str]) -> tuple[dict[str, Optio
         if text is None:
             continue
         try:
-            values[option.field] = tuple(text.split()) if option.repeatable else _checked(option)(text)
+            values[option.field] = convert_text(option, text)
         except ValueError as error:
             problems.append(f"{option.environment_variable}: {error}")
     return values, problems
+
+
+def convert_text(option: Option, text: str) -> OptionValue:
+    """The value that `text` gives `option`; of one that may be repeated, words separated by blanks.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    return tuple(text.split()) if option.repeatable else _convert_one(option, text)
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
@@ -76,21 +85,16 @@ def _help(option: Option) -> str:
     return f"{option.help} ({'; '.join(notes)})" if notes else option.help
 
 
-def _checked(option: Option) -> Callable[[str], OptionValue]:
-    def convert(text: str) -> OptionValue:
-        if option.choices and text not in option.choices:
-            raise ValueError(f"{text!r} is not one of {', '.join(option.choices)}")
-        return option.convert(text)
-
-    return convert
+def _convert_one(option: Option, text: str) -> OptionValue:
+    if option.choices and text not in option.choices:
+        raise ValueError(f"{text!r} is not one of {', '.join(option.choices)}")
+    return option.convert(text)
 
 
 def _argparse_type(option: Option) -> Callable[[str], OptionValue]:
-    convert = _checked(option)
-
     def for_argparse(text: str) -> OptionValue:
         try:
-            return convert(text)
+            return _convert_one(option, text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -27,7 +27,7 @@ class Option:
 
     @property
     def environment_variable(self) -> str:
-        if self.name in {"log-format", "log-level"}:
+        if self.name in {"log-format", "log-level", "config"}:
             return f"LLORCH_{self.field.upper()}"
         return f"LLORCH_WORKER_{self.field.upper()}"
 
@@ -80,6 +80,7 @@ OPTIONS: tuple[Option, ...] = (
         "json",
         choices=("json", "pretty"),
     ),
+    Option("config", str, "YAML file of options by their names; flags and variables win over it", "FILE"),
     Option("fake-vram-mb", _integer, "pretended device memory of --backend fake, in MiB", "N", 4096),
     Option(
         "fake-fault",

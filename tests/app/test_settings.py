@@ -1,5 +1,7 @@
 """Settings: where values come from, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from adapters_inbound.cli.arguments import parse_arguments
@@ -56,6 +58,53 @@ def test_the_command_line_wins_over_the_environment_which_wins_over_the_default(
     merged = settings(environment, max_tokens_out=50)
 
     assert (8080, 50, "WARN") == (merged.port, merged.max_tokens_out, merged.log_level)
+
+
+@pytest.mark.req("SYS-11.4.1")
+def test_a_file_of_options_yields_to_flags_and_variables(tmp_path: Path) -> None:
+    config = tmp_path / "worker.yaml"
+    config.write_text(
+        "port: 9001\nmax-tokens-out: 30\nlog-level: ERROR\ninference-timeout-sec: 2.5\nbackend: fake\n"
+        "fake-fault: [slow-step@1:5, out-of-memory@2]\n"
+    )
+    environment = {"LLORCH_CONFIG": str(config), "LLORCH_WORKER_MAX_TOKENS_OUT": "40"}
+
+    merged = settings(environment, log_level="WARN")
+
+    assert (8080, 40, "WARN", 2.5) == (
+        merged.port,
+        merged.max_tokens_out,
+        merged.log_level,
+        merged.inference_timeout_sec,
+    )
+    assert ("slow-step@1:5", "out-of-memory@2") == merged.fake_fault
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("- port", "expected a mapping"),
+        ("port: [1", "expected"),
+        ("port: yes", "port: True is neither text nor a number"),
+        ("port: http", "port: 'http' is not an integer"),
+        ("backend: tpu", "backend: 'tpu' is not one of cuda, fake"),
+        ("ports: 1", "there is no option 'ports'"),
+        ("config: other.yaml", "there is no option 'config'"),
+        ("port: \x00", "worker.yaml"),
+    ],
+)
+def test_a_file_that_does_not_hold_is_named_with_what_is_wrong(
+    content: str | None, words: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "worker.yaml"
+    if content is not None:
+        config.write_text(content)
+
+    message = problem(config=str(config))
+
+    assert str(config) in message
+    assert words in message
 
 
 def test_a_required_option_may_come_from_the_environment_and_is_missed_otherwise() -> None:
