@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -11,14 +12,19 @@ from app.settings import Settings, merge, validate
 from domain.errors import InvalidConfiguration
 from ports.narrator import Level
 
+# By name, since a worker that serves needs none of what they import.
+_SUBCOMMANDS = {
+    "demo": ("app.demo", "run_demo"),
+    "perplexity": ("app.perplexity_command", "run_perplexity"),
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker, or the subcommand that the first argument names. Returns the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["demo"]:
-        from app.demo import run_demo  # noqa: PLC0415 a worker that serves needs none of it
-
-        return run_demo(given[1:])
+    if given and given[0] in _SUBCOMMANDS:
+        module, function = _SUBCOMMANDS[given[0]]
+        return int(getattr(import_module(module), function)(given[1:]))
     return _serve(given)
 
 

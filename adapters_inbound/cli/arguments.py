@@ -10,7 +10,11 @@ Serve one GGUF model from one GPU's memory over HTTP.
 
 Every option can be given as an environment variable too (LLORCH_WORKER_MODEL, ...); the command line wins.
 """
-_EPILOG = "`worker-orcd demo` starts a worker with the model on board and asks it for a haiku."
+_EPILOG = """\
+Other commands, each with its own --help:
+  worker-orcd demo         start a worker with the model on board and ask it for a haiku
+  worker-orcd perplexity   how well a model predicts a text
+"""
 
 
 def parse_arguments(arguments: Sequence[str], *, version: str) -> dict[str, OptionValue]:
