@@ -15,6 +15,8 @@ BACKENDS = [pytest.param(FakeBackend, id="fake")]
 SHAPES = [
     pytest.param(TinyShape("llama"), id="llama"),
     pytest.param(TinyShape("qwen2", is_tied=True), id="qwen2"),
+    pytest.param(TinyShape("qwen3"), id="qwen3"),
+    pytest.param(TinyShape("phi3", window=5), id="phi3"),
 ]
 
 

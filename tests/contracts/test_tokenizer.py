@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -42,11 +43,28 @@ def decode(tokenizer: Tokenizer, token_ids: list[int]) -> str:
 
 @SEEDED
 @given(text=TEXTS, parse_special=st.booleans())
-def test_any_text_comes_back_from_its_ids(tokenizer: Tokenizer, text: str, parse_special: bool) -> None:
+def test_any_text_comes_back_from_its_ids(
+    tokenizer: Tokenizer, case: TokenizerCase, text: str, parse_special: bool
+) -> None:
     token_ids = tokenizer.encode(text, add_bos=False, parse_special=parse_special)
 
-    assert text == decode(tokenizer, token_ids)
+    assert case.comes_back(text) == decode(tokenizer, token_ids)
     assert all(0 <= token_id < tokenizer.vocab_size for token_id in token_ids)
+
+
+@SEEDED
+@given(text=TEXTS, cuts=st.sets(st.integers(min_value=1, max_value=80)))
+def test_the_text_is_the_same_however_its_bytes_arrive(
+    tokenizer: Tokenizer, case: TokenizerCase, text: str, cuts: set[int]
+) -> None:
+    token_ids = tokenizer.encode(text, add_bos=False, parse_special=False)
+    decoder = Utf8Decoder()
+    decoded = ""
+
+    for start, end in pairwise([0, *sorted(cuts), max([*cuts, len(token_ids)])]):
+        decoded += decoder.feed(b"".join(map(tokenizer.decode_bytes, token_ids[start:end])))
+
+    assert case.comes_back(text) == decoded + decoder.finish()
 
 
 def test_empty_text_has_no_ids(tokenizer: Tokenizer) -> None:
@@ -66,7 +84,7 @@ def test_markup_is_its_control_id_and_what_surrounds_it_is_untouched(
     token_ids = tokenizer.encode(f"a \n{case.control_text} b", add_bos=False, parse_special=True)
 
     assert 1 == token_ids.count(case.control_id)
-    assert "a \n b" == decode(tokenizer, token_ids)
+    assert case.comes_back("a \n") + case.comes_back(" b") == decode(tokenizer, token_ids)
 
 
 @SEEDED
@@ -80,7 +98,7 @@ def test_markup_typed_by_a_user_never_becomes_a_control_id(
 
     assert case.control_id not in token_ids
     assert b"" not in map(tokenizer.decode_bytes, token_ids)
-    assert text == decode(tokenizer, token_ids)
+    assert case.comes_back(text) == decode(tokenizer, token_ids)
 
 
 @pytest.mark.parametrize("parse_special", [True, False])
@@ -91,8 +109,9 @@ def test_a_user_defined_token_is_matched_whole_and_decodes_to_its_text(
 
     token_ids = tokenizer.encode(text, add_bos=False, parse_special=parse_special)
 
+    expected = case.comes_back("a ") + case.user_defined_text + case.comes_back("b")
     assert 1 == token_ids.count(case.user_defined_id)
-    assert text == decode(tokenizer, token_ids)
+    assert expected == decode(tokenizer, token_ids)
 
 
 def test_a_control_id_has_no_bytes(tokenizer: Tokenizer, case: TokenizerCase) -> None:

@@ -66,6 +66,19 @@ def test_a_qwen2_file_turns_halves_and_has_biases_on_queries_keys_and_values() -
     assert attention.output.bias is None
 
 
+def test_a_qwen3_file_norms_queries_and_keys_head_by_head() -> None:
+    attention = describe(tiny_model(TinyShape("qwen3"))).layers[1].attention
+
+    assert attention.query_norm is not None
+    assert attention.key_norm is not None
+    assert ("blk.1.attn_q_norm.weight", (16,)) == (
+        attention.query_norm.weight.name,
+        attention.query_norm.weight.shape,
+    )
+    assert "blk.1.attn_k_norm.weight" == attention.key_norm.weight.name
+    assert (RopePairing.HALF_SPLIT, None) == (attention.rope.pairing, attention.query.bias)
+
+
 def test_a_file_without_a_head_uses_its_embedding_once() -> None:
     file = tiny_model(TinyShape(is_tied=True))
     model = describe(file)

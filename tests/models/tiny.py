@@ -1,4 +1,4 @@
-"""Small random models of the Llama family, as files in memory."""
+"""Small random models of every architecture, as files in memory."""
 
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ class TinyShape:
     context_length: int = 128
     rotary_dim: int | None = None
     has_frequency_factors: bool = False
+    window: int | None = None
     seed: int = 1
 
 
@@ -67,6 +68,8 @@ class _Writer:
             "tokenizer.ggml.bos_token_id": 1,
             "tokenizer.ggml.eos_token_id": 2,
         }
+        if shape.window is not None:
+            self.file.metadata[f"{prefix}.attention.sliding_window"] = shape.window
 
     def _write_tensors(self) -> None:
         shape = self._shape
@@ -81,21 +84,32 @@ class _Writer:
 
     def _write_layer(self, prefix: str) -> None:
         shape = self._shape
+        self._write_attention(prefix)
+        self._write_feed_forward(prefix)
+        self._vector(f"{prefix}.attn_norm.weight", shape.hidden_size, around=1.0)
+        self._vector(f"{prefix}.ffn_norm.weight", shape.hidden_size, around=1.0)
+
+    def _write_attention(self, prefix: str) -> None:
+        shape = self._shape
         query_size, key_size = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
-        for name, rows in (("attn_q", query_size), ("attn_k", key_size), ("attn_v", key_size)):
+        projections = {"attn_q": query_size, "attn_k": key_size, "attn_v": key_size}
+        if shape.architecture == "phi3":
+            projections = {"attn_qkv": query_size + 2 * key_size}
+        for name, rows in projections.items():
             self._matrix(f"{prefix}.{name}.weight", rows, shape.hidden_size, shape.matrix_type)
             if shape.architecture == "qwen2":
                 self._vector(f"{prefix}.{name}.bias", rows, around=0.0)
+        if shape.architecture == "qwen3":
+            self._vector(f"{prefix}.attn_q_norm.weight", shape.head_dim, around=1.0)
+            self._vector(f"{prefix}.attn_k_norm.weight", shape.head_dim, around=1.0)
         self._matrix(f"{prefix}.attn_output.weight", shape.hidden_size, query_size, shape.matrix_type)
-        for name in ("ffn_gate", "ffn_up"):
-            self._matrix(
-                f"{prefix}.{name}.weight", shape.intermediate_size, shape.hidden_size, shape.matrix_type
-            )
-        self._matrix(
-            f"{prefix}.ffn_down.weight", shape.hidden_size, shape.intermediate_size, shape.matrix_type
-        )
-        self._vector(f"{prefix}.attn_norm.weight", shape.hidden_size, around=1.0)
-        self._vector(f"{prefix}.ffn_norm.weight", shape.hidden_size, around=1.0)
+
+    def _write_feed_forward(self, prefix: str) -> None:
+        shape, size = self._shape, self._shape.intermediate_size
+        inner = {"ffn_up": 2 * size} if shape.architecture == "phi3" else {"ffn_gate": size, "ffn_up": size}
+        for name, rows in inner.items():
+            self._matrix(f"{prefix}.{name}.weight", rows, shape.hidden_size, shape.matrix_type)
+        self._matrix(f"{prefix}.ffn_down.weight", shape.hidden_size, size, shape.matrix_type)
 
     def _matrix(self, name: str, rows: int, columns: int, tensor_type: TensorType) -> None:
         self._add(name, (rows, columns), tensor_type, random_tensor((rows, columns), tensor_type, self._rng))

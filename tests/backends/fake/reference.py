@@ -52,6 +52,9 @@ class _Model:
         return y
 
     def norm(self, name: str, x: Vector) -> Vector:
+        """RMSNorm; x itself where the architecture has no such norm."""
+        if f"{name}.weight" not in self.file.tensors:
+            return x
         eps = self.setting("attention.layer_norm_rms_epsilon")
         return x / math.sqrt(float(np.mean(x**2)) + eps) * self.tensor(f"{name}.weight")
 
@@ -74,9 +77,9 @@ def _feed_forward(model: _Model, prefix: str, x: Vector) -> Vector:
 
 
 def _attention(model: _Model, prefix: str, xs: list[Vector]) -> list[Vector]:
-    queries = [_heads(model, model.linear(f"{prefix}.attn_q", x), t) for t, x in enumerate(xs)]
-    keys = [_heads(model, model.linear(f"{prefix}.attn_k", x), t) for t, x in enumerate(xs)]
-    values = [_heads(model, model.linear(f"{prefix}.attn_v", x), None) for x in xs]
+    queries = [_turned_heads(model, f"{prefix}.attn_q", x, t) for t, x in enumerate(xs)]
+    keys = [_turned_heads(model, f"{prefix}.attn_k", x, t) for t, x in enumerate(xs)]
+    values = [_heads(model, model.linear(f"{prefix}.attn_v", x)) for x in xs]
     group_size = model.num_heads // model.num_kv_heads
     outputs = []
     for t in range(len(xs)):
@@ -91,16 +94,19 @@ def _attention(model: _Model, prefix: str, xs: list[Vector]) -> list[Vector]:
     return outputs
 
 
-def _heads(model: _Model, x: Vector, position: int | None) -> list[Vector]:
-    heads = [x[i : i + model.head_dim].copy() for i in range(0, len(x), model.head_dim)]
-    if position is not None:
-        for head in heads:
-            _turn(model, head, position)
+def _heads(model: _Model, x: Vector) -> list[Vector]:
+    return [x[i : i + model.head_dim].copy() for i in range(0, len(x), model.head_dim)]
+
+
+def _turned_heads(model: _Model, name: str, x: Vector, position: int) -> list[Vector]:
+    heads = [model.norm(f"{name}_norm", head) for head in _heads(model, model.linear(name, x))]
+    for head in heads:
+        _turn(model, head, position)
     return heads
 
 
 def _turn(model: _Model, head: Vector, position: int) -> None:
-    """RoPE on the first rotary_dim elements: neighbours for llama, halves for qwen2."""
+    """RoPE on the first rotary_dim elements: neighbours for llama, halves for the others."""
     half = model.rotary_dim // 2
     has_factors = "rope_freqs.weight" in model.file.tensors
     for i in range(half):

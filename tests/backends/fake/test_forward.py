@@ -29,6 +29,8 @@ SHAPES = {
     "qwen2": TinyShape("qwen2"),
     "qwen2 tied": TinyShape("qwen2", is_tied=True),
     "qwen2 half turned": TinyShape("qwen2", rotary_dim=8, num_kv_heads=1),
+    "qwen3": TinyShape("qwen3"),
+    "qwen3 half turned": TinyShape("qwen3", rotary_dim=8, head_dim=24),
 }
 
 
@@ -93,7 +95,7 @@ def test_scores_are_the_references_log_probabilities() -> None:
 
 
 def test_attention_split_into_blocks_of_queries_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.fake.forward._MAX_SCORES", 100)  # two or three queries at once
+    monkeypatch.setattr("backends.fake.attention._MAX_SCORES", 100)  # two or three queries at once
 
     assert nmse(computed_logits(loaded(SHAPES["llama"]), 64), expected_logits(SHAPES["llama"])) < MAX_NMSE
 

@@ -8,7 +8,7 @@ import pytest
 
 from adapters_outbound.gguf.opener import GgufModelFileOpener
 from backends.fake.backend import FakeBackend
-from domain.architectures import describe
+from domain.architectures import describe, supported_architectures
 from ports.model_file import ModelFile
 from ports.sampling import SamplingParams
 from ports.tensor_types import TensorType
@@ -39,7 +39,7 @@ def tokens_of(file: ModelFile, double: MemoryModelFile, sampling: SamplingParams
     return run(model, PROMPT, sampling, num_tokens=20)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
+@pytest.mark.parametrize("architecture", supported_architectures())
 def test_a_file_on_disk_gives_the_tokens_of_its_double(tmp_path: Path, architecture: str) -> None:
     double = tiny_model(TinyShape(architecture, matrix_type=TensorType.Q8_0, is_tied=True))
     write(tmp_path / "tiny.gguf", double)

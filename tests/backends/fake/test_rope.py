@@ -5,7 +5,7 @@ import cmath
 import numpy as np
 import pytest
 
-from backends.fake.rope import Positions
+from backends.fake.rope import Positions, Rotor
 
 
 @pytest.mark.parametrize("position", [0, 1, 4097, 1_000_003, 2**24 - 1])
@@ -14,5 +14,5 @@ def test_a_rotation_is_exact_at_any_position(position: int) -> None:
     expected = [cmath.exp(1j * position * float(frequency)) for frequency in frequencies]
 
     np.testing.assert_allclose(
-        Positions(position, position + 1).rotations(frequencies)[0, 0], expected, atol=1e-7
+        Positions(position, position + 1).rotations(Rotor(frequencies))[0, 0], expected, atol=1e-7
     )

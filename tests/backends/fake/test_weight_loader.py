@@ -33,7 +33,7 @@ def test_the_size_of_the_pieces_changes_no_weight(chunk_bytes: int) -> None:
     whole, in_pieces = load_file(tiny_model(shape), 2**20), load_file(tiny_model(shape), chunk_bytes)
 
     np.testing.assert_array_equal(
-        in_pieces.layers[1].query_key_value.weight, whole.layers[1].query_key_value.weight
+        in_pieces.layers[1].attention.query_key_value.weight, whole.layers[1].attention.query_key_value.weight
     )
     np.testing.assert_array_equal(in_pieces.output.weight, whole.output.weight)
 
