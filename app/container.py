@@ -8,7 +8,6 @@ from adapters_outbound.gguf.opener import GgufModelFileOpener
 from adapters_outbound.narration.loguru_narrator import LoguruNarrator
 from adapters_outbound.prometheus_metrics import PrometheusMetrics
 from adapters_outbound.system import SystemClock, SystemEntropy, SystemIds
-from adapters_outbound.tokenizers.factory import build_tokenizer
 from app.inference_thread import InferenceThread
 from app.loading import Loader
 from app.process_story import ProcessStory
@@ -58,7 +57,6 @@ class Container(containers.DeclarativeContainer):
         settings=settings,
         backend=backend,
         opener=providers.Factory(GgufModelFileOpener),
-        build_tokenizer=providers.Object(build_tokenizer),
         clock=clock,
         story=process_story,
     )

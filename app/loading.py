@@ -1,13 +1,12 @@
 """Steps 2 and 3 of the start: device, model file, tokenizer, memory plan, upload."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.process_story import ProcessStory
 from app.settings import Settings
+from app.tokenizer_choice import TokenizerChoice, choose_tokenizer
 from domain.architectures import describe
-from domain.errors import InsufficientVram, ResidencyLost, VramExhausted
+from domain.errors import InsufficientVram, ModelLoadFailed, ResidencyLost, VramExhausted
 from domain.load_progress import LoadProgress
 from domain.memory_plan import plan_memory
 from ports.clock import Clock
@@ -15,16 +14,8 @@ from ports.compute_backend import ComputeBackend, Device, DeviceInfo, OnProgress
 from ports.loaded_model import LoadedModel
 from ports.memory import MemoryPlan
 from ports.model_description import ModelDescription
-from ports.model_file import MetadataValue, ModelFile, ModelFileOpener
+from ports.model_file import ModelFile, ModelFileOpener
 from ports.tokenizer import Tokenizer
-
-
-class TokenizerBuilder(Protocol):
-    """Builds the tokenizer that a model file carries."""
-
-    def __call__(self, metadata: Mapping[str, MetadataValue], *, path: str) -> Tokenizer:
-        """Raises ModelLoadFailed where the file carries none that is supported."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +45,12 @@ class Loader:
         settings: Settings,
         backend: ComputeBackend,
         opener: ModelFileOpener,
-        build_tokenizer: TokenizerBuilder,
         clock: Clock,
         story: ProcessStory,
     ) -> None:
         self._settings = settings
         self._backend = backend
         self._opener = opener
-        self._build_tokenizer = build_tokenizer
         self._clock = clock
         self._story = story
 
@@ -83,11 +72,12 @@ class Loader:
     def _load_onto(self, device: Device, on_progress: OnProgress) -> Loaded:
         started_at_s = self._clock.monotonic_s()
         info = device.info()
-        self._story.load_start(info)
         file = self._opener.open(self._settings.model)
         try:
+            choice = choose_tokenizer(file, self._settings.tokenizer)
+            self._story.load_start(info, choice)
             description = describe(file)
-            tokenizer = self._build_tokenizer(file.metadata, path=file.path)
+            tokenizer = _build_tokenizer(choice, file, description)
             plan = self._plan(description, info)
             model = self._upload(device, description, file, plan, on_progress)
         finally:
@@ -136,3 +126,14 @@ class Loader:
             model.close()
             raise ResidencyLost("the model is not wholly in the device's own memory after loading")
         return model
+
+
+def _build_tokenizer(choice: TokenizerChoice, file: ModelFile, description: ModelDescription) -> Tokenizer:
+    tokenizer = choice.build(file)
+    if tokenizer.vocab_size > description.vocab_size:
+        raise ModelLoadFailed(
+            f"{choice.json_path or file.path}: the tokenizer has {tokenizer.vocab_size} ids, the model takes "
+            f"{description.vocab_size}: they do not belong together",
+            model_path=file.path,
+        )
+    return tokenizer

@@ -15,6 +15,7 @@ from ports.narrator import Level
 # By name, since a worker that serves needs none of what they import.
 _SUBCOMMANDS = {
     "demo": ("app.demo", "run_demo"),
+    "tokenize": ("app.tokenize_command", "run_tokenize"),
     "perplexity": ("app.perplexity_command", "run_perplexity"),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.settings import Settings
+from app.tokenizer_choice import TokenizerChoice
 from domain.errors import WorkerError
 from ports.compute_backend import DeviceInfo
 from ports.memory import MemoryReport
@@ -22,7 +23,7 @@ class ProcessStory:
             "startup", f"starting worker-orcd {version}", version=version, backend=self._settings.backend
         )
 
-    def load_start(self, device: DeviceInfo) -> None:
+    def load_start(self, device: DeviceInfo, tokenizer: TokenizerChoice) -> None:
         self._narrator.narrate(
             "model_load_start",
             f"loading the model onto {device.name}",
@@ -30,8 +31,8 @@ class ProcessStory:
             device_name=device.name,
             vram_total_bytes=device.total_bytes,
             vram_free_bytes=device.free_bytes,
-            tokenizer_kind="gguf-bpe",
-            tokenizer_reason="the model file embeds its tokenizer",
+            tokenizer_kind=tokenizer.kind,
+            tokenizer_reason=tokenizer.reason,
         )
 
     def load_progress(self, percent: int) -> None:

@@ -30,6 +30,7 @@ class Settings:
     backend: Literal["cuda", "fake"]
     callback_url: str | None
     model_ref: str | None
+    tokenizer: str | None
     max_tokens_in: int | None
     max_tokens_out: int
     inference_timeout_sec: float

@@ -2,7 +2,7 @@
 
 from domain.errors import InsufficientVram
 from ports.memory import MemoryPlan
-from ports.model_description import Layer, ModelDescription
+from ports.model_description import Experts, FeedForward, Gelu, Layer, ModelDescription, SwiGlu
 
 PAGE_TOKENS = 16  # positions a KV page holds: small enough to waste little, large enough to index cheaply
 ALIGNMENT_BYTES = 256  # what device allocators align to (M0-W-1220)
@@ -90,7 +90,17 @@ def _scratch_bytes(description: ModelDescription, *, chunk_tokens: int, max_sequ
 
 
 def _layer_floats(layer: Layer) -> int:
-    """Per token: Q, K, V and the attention's output; gate, up and their product."""
+    """Per token: Q, K, V and the attention's output, and the feed-forward's insides."""
     attention = layer.attention
     heads = 2 * attention.num_heads + 2 * attention.num_kv_heads
-    return heads * attention.head_dim + 3 * layer.feed_forward.intermediate_size
+    return heads * attention.head_dim + _feed_forward_floats(layer.feed_forward)
+
+
+def _feed_forward_floats(feed_forward: FeedForward) -> int:
+    match feed_forward:
+        case SwiGlu():  # gate, up and their product
+            return 3 * feed_forward.intermediate_size
+        case Gelu():  # before and after the activation
+            return 2 * feed_forward.intermediate_size
+        case Experts():  # the router's logits, and every active expert's insides
+            return feed_forward.num_experts + 3 * feed_forward.num_active * feed_forward.intermediate_size

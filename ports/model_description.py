@@ -19,6 +19,28 @@ class RopePairing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LinearScaling:
+    """Every frequency divided by `factor`. Source: Chen et al. 2023 (arXiv:2306.15595)."""
+
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Yarn:
+    """Frequencies for a context `factor` times the original. Source: Peng et al. 2023 (arXiv:2309.00071).
+
+    What turns more than `beta_fast` times within the original context keeps its frequency, what turns less
+    than `beta_slow` times has it divided by `factor`; in between, a blend, linear in the index of the pair.
+    """
+
+    factor: float
+    original_context_length: int
+    beta_fast: float
+    beta_slow: float
+    attention_factor: float  # multiplies every cosine and sine
+
+
+@dataclass(frozen=True, slots=True)
 class Rope:
     """Rotary position embedding. Source: Su et al. 2021, eq. 34 (arXiv:2104.09864)."""
 
@@ -26,22 +48,44 @@ class Rope:
     rotary_dim: int
     theta: float
     frequency_factors: TensorInfo | None = None  # [rotary_dim/2], divides each frequency (Llama 3 scaling)
+    scaling: LinearScaling | Yarn | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RmsNorm:
     """y = x / sqrt(mean(x^2) + eps) * weight. Source: Zhang & Sennrich 2019, eq. 4 (arXiv:1910.07467)."""
 
-    weight: TensorInfo  # [H]
+    weight: TensorInfo  # [H], or [head_dim] where it norms heads
     eps: float
 
 
 @dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias. Source: Ba et al. 2016 (arXiv:1607.06450).
+
+    In two passes: the variance is the mean of (x - mean)^2, divided by H.
+    """
+
+    weight: TensorInfo  # [H]
+    bias: TensorInfo  # [H]
+    eps: float
+
+
+Norm = RmsNorm | LayerNorm
+
+
+@dataclass(frozen=True, slots=True)
 class Linear:
-    """y = weight @ x + bias."""
+    """y = weight @ x + bias; some rows of the tensors, where a file stores several matrices as one."""
 
     weight: TensorInfo  # [out, in]
     bias: TensorInfo | None = None  # [out]
+    part: range | None = None  # the rows of `weight` and `bias` that belong to it, where not all do
+
+    @property
+    def rows(self) -> range:
+        """The rows of `weight` and `bias` that belong to it."""
+        return self.part if self.part is not None else range(self.weight.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +99,11 @@ class Attention:
     key: Linear  # [K, H]
     value: Linear  # [K, H]
     output: Linear  # [H, Q]
-    rope: Rope
+    rope: Rope | None  # None: the model has a position embedding
+    query_norm: RmsNorm | None = None  # of every head by itself, before it turns
+    key_norm: RmsNorm | None = None  # likewise
+    window: int | None = None  # each position sees that many at most, itself included
+    sinks: TensorInfo | None = None  # [num_heads], one more logit in a head's softmax, of no position
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +117,61 @@ class SwiGlu:
 
 
 @dataclass(frozen=True, slots=True)
+class Gelu:
+    """y = down @ gelu(up @ x), the tanh approximation. Source: Hendrycks & Gimpel 2016 (arXiv:1606.08415)."""
+
+    intermediate_size: int
+    up: Linear  # [F, H]
+    down: Linear  # [H, F]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertLinear:
+    """y = weight[e] @ x + bias[e] for an expert e. Letter: E = num_experts."""
+
+    weight: TensorInfo  # [E, out, in]
+    bias: TensorInfo  # [E, out]
+
+
+@dataclass(frozen=True, slots=True)
+class ClampedSwiGlu:
+    """(u + 1) * g * sigmoid(alpha * g), with g = min(gate, limit) and u = up within [-limit, limit].
+
+    Source: the reference implementation of GPT-OSS (github.com/openai/gpt-oss), `swiglu`.
+    """
+
+    alpha: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """The `num_active` experts with the highest router logits, weighted by a softmax over those alone.
+
+    Each is y = down @ activation(gate @ x, up @ x). Of equal logits the lower index wins. E = num_experts.
+    """
+
+    num_experts: int
+    num_active: int
+    intermediate_size: int
+    router: Linear  # [E, H]
+    gate: ExpertLinear  # [E, F, H]
+    up: ExpertLinear  # [E, F, H]
+    down: ExpertLinear  # [E, H, F]
+    activation: ClampedSwiGlu
+
+
+FeedForward = SwiGlu | Gelu | Experts
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """x += attention(attention_norm(x)); x += feed_forward(feed_forward_norm(x))."""
 
-    attention_norm: RmsNorm
+    attention_norm: Norm
     attention: Attention
-    feed_forward_norm: RmsNorm
-    feed_forward: SwiGlu
+    feed_forward_norm: Norm
+    feed_forward: FeedForward
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +186,9 @@ class ModelDescription:
     context_length: int
     embedding: TensorInfo  # [V, H]
     layers: tuple[Layer, ...]
-    output_norm: RmsNorm
+    output_norm: Norm
     output: Linear  # [V, H]; the embedding itself where the head is tied
+    position_embedding: TensorInfo | None  # [context_length, H], added to the embedding
     tensors: tuple[TensorInfo, ...]  # every tensor the model computes with, each once
 
     @property

@@ -13,6 +13,7 @@ Every option can be given as an environment variable too (LLORCH_WORKER_MODEL, .
 _EPILOG = """\
 Other commands, each with its own --help:
   worker-orcd demo         start a worker with the model on board and ask it for a haiku
+  worker-orcd tokenize     text to token ids, and back
   worker-orcd perplexity   how well a model predicts a text
 """
 

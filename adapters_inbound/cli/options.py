@@ -57,6 +57,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("backend", str, "what computes", "NAME", "cuda", choices=("cuda", "fake")),
     Option("callback-url", str, "told by POST once the worker is ready; absent: standalone", "URL"),
     Option("model-ref", str, "name of the model in log and callback (default: file:PATH)", "REF"),
+    Option(
+        "tokenizer", str, "a tokenizer.json (default: one beside a gpt-oss model, else the embedded)", "PATH"
+    ),
     Option("max-tokens-in", _integer, "longest prompt in tokens (default: the context length)", "N"),
     Option("max-tokens-out", _integer, "longest answer in tokens, at most 2048", "N", 2048),
     Option("inference-timeout-sec", _number, "longest run of one job", "S", 300.0),

@@ -60,11 +60,17 @@ def end_of_generation_ids(
         ModelLoadFailed: the file names an id that does not exist.
     """
     named = (reader.token_id(key, vocab_size=vocab_size) for key in _ID_KEYS)
-    known = (text for text in _TEXTS if text in control_ids and not _displaced(text, control_ids))
-    return frozenset(
-        {token_id for token_id in named if token_id is not None}
+    return (
+        frozenset(token_id for token_id in named if token_id is not None)
         | _listed_ids(reader, vocab_size)
-        | {control_ids[text] for text in known}
+        | known_end_ids(control_ids)
+    )
+
+
+def known_end_ids(control_ids: Mapping[str, int]) -> frozenset[int]:
+    """Those of the control tokens, given by text, that are known to end a turn."""
+    return frozenset(
+        control_ids[text] for text in _TEXTS if text in control_ids and not _displaced(text, control_ids)
     )
 
 

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from adapters_outbound.tokenizers.gguf_bpe import build_gguf_bpe
+from adapters_outbound.tokenizers.gguf_sentencepiece import build_gguf_sentencepiece
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from ports.model_file import MetadataValue
 from ports.tokenizer import Tokenizer
 
 _KEY = "tokenizer.ggml.model"
-_BUILDERS: dict[str, Callable[[MetadataReader], Tokenizer]] = {"gpt2": build_gguf_bpe}
+_BUILDERS: dict[str, Callable[[MetadataReader], Tokenizer]] = {
+    "gpt2": build_gguf_bpe,
+    "llama": build_gguf_sentencepiece,
+}
 
 
 def build_tokenizer(metadata: Mapping[str, MetadataValue], *, path: str) -> Tokenizer:

@@ -1,15 +1,14 @@
-"""Byte-level BPE from a model file (`tokenizer.ggml.model` = `gpt2`): GPT-2, Qwen 2, Llama 3."""
+"""Byte-level BPE from a model file (`tokenizer.ggml.model` = `gpt2`): GPT-2, Qwen, Llama 3, GPT-OSS."""
 
-from tokenizers import Regex, Tokenizer
+from tokenizers import Tokenizer
 from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
 from adapters_outbound.tokenizers.byte_alphabet import CHARACTER_OF_BYTE, UTF8_BYTES, bytes_of
 from adapters_outbound.tokenizers.merges import read_merges
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
-from adapters_outbound.tokenizers.pre_tokenizers import PreTokenizerRule, read_pre_tokenizer_rule
+from adapters_outbound.tokenizers.pre_tokenizers import read_pre_tokenizer_rule
 from adapters_outbound.tokenizers.special_tokens import SpecialTokenSplitter
-from adapters_outbound.tokenizers.vocabulary import TokenType, Vocabulary, read_vocabulary
+from adapters_outbound.tokenizers.vocabulary import TokenType, Vocabulary, read_adds_bos, read_vocabulary
 from ports.tokenizer import TokenizerKind
 
 
@@ -89,10 +88,10 @@ def build_gguf_bpe(reader: MetadataReader) -> GgufBpeTokenizer:
     _check_bytes(reader, vocabulary, mergeable)
     merges = read_merges(reader, tokens=set(vocabulary.tokens), mergeable=mergeable)
     words = Tokenizer(BPE(mergeable, merges, ignore_merges=rule.ignore_merges))
-    words.pre_tokenizer = Sequence(
-        [Split(Regex(rule.pattern), behavior="isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]
+    words.pre_tokenizer = rule.build()
+    return GgufBpeTokenizer(
+        vocabulary, words, adds_bos=read_adds_bos(reader, vocabulary, default=rule.adds_bos)
     )
-    return GgufBpeTokenizer(vocabulary, words, adds_bos=_read_adds_bos(reader, vocabulary, rule))
 
 
 def _check_bytes(reader: MetadataReader, vocabulary: Vocabulary, mergeable: dict[str, int]) -> None:
@@ -110,12 +109,3 @@ def _check_bytes(reader: MetadataReader, vocabulary: Vocabulary, mergeable: dict
             "no byte tokens in a byte-level vocabulary",
             actual=f"one, id {vocabulary.types.index(TokenType.BYTE)}",
         )
-
-
-def _read_adds_bos(reader: MetadataReader, vocabulary: Vocabulary, rule: PreTokenizerRule) -> bool:
-    key = "tokenizer.ggml.add_bos_token"
-    if vocabulary.bos_token_id is not None:
-        return reader.flag(key, default=rule.adds_bos)
-    if reader.flag(key, default=False):
-        reader.refuse("tokenizer.ggml.bos_token_id", f"a token id, since {key} is true", actual="no such key")
-    return False

@@ -29,16 +29,25 @@ def read_merges(
     most = MAX_MERGES_PER_TOKEN * len(tokens)
     if len(lines) > most:
         reader.refuse(_KEY, f"at most {most} merges", actual=f"{len(lines)}")
-    merges: list[tuple[str, str]] = []
-    for line in dict.fromkeys(lines):
-        left, blank, right = line.partition(" ")
-        if left in mergeable and right in mergeable and left + right in mergeable:
-            merges.append((left, right))
-        elif not blank or " " in right:
-            reader.refuse(_KEY, "two tokens with a blank between", actual=f"{line!r:.80}")
-        else:
-            _check_known(reader, (left, right, left + right), tokens)
+    pairs = [line.partition(" ") for line in dict.fromkeys(lines)]
+    merges = [
+        (left, right)
+        for left, _, right in pairs
+        if left in mergeable and right in mergeable and left + right in mergeable
+    ]
+    if len(merges) < len(pairs):
+        _check_left_out(reader, pairs, tokens)
     return merges
+
+
+def _check_left_out(
+    reader: MetadataReader, pairs: list[tuple[str, str, str]], tokens: Collection[str]
+) -> None:
+    for left, blank, right in pairs:
+        if not blank or " " in right:
+            line = left + blank + right
+            reader.refuse(_KEY, "two tokens with a blank between", actual=f"{line!r:.80}")
+        _check_known(reader, (left, right, left + right), tokens)
 
 
 def _check_known(reader: MetadataReader, parts: tuple[str, ...], tokens: Collection[str]) -> None:

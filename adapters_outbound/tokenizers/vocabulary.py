@@ -35,8 +35,15 @@ class Vocabulary:
         return _ids_of(self.tokens, self.types, types)
 
 
-def read_vocabulary(reader: MetadataReader) -> Vocabulary:
+def read_vocabulary(
+    reader: MetadataReader, *, default_bos_id: int | None = None, default_eos_id: int | None = None
+) -> Vocabulary:
     """Read and check the vocabulary.
+
+    Args:
+        reader: the file's metadata.
+        default_bos_id: BOS where the file names none, if that is a control token.
+        default_eos_id: EOS likewise.
 
     Raises:
         ModelLoadFailed: something in it is missing, of the wrong type or out of range.
@@ -46,13 +53,36 @@ def read_vocabulary(reader: MetadataReader) -> Vocabulary:
     if reader.has("tokenizer.ggml.scores"):
         reader.numbers("tokenizer.ggml.scores", dtypes=("float32", "int32"), length=len(tokens))
     control_ids = _ids_of(tokens, types, (TokenType.CONTROL,))
+    eog_token_ids = end_of_generation_ids(reader, control_ids, vocab_size=len(tokens))
+    bos_token_id = reader.token_id("tokenizer.ggml.bos_token_id", vocab_size=len(tokens))
+    if bos_token_id is None and default_bos_id in control_ids.values():
+        bos_token_id = default_bos_id
+    eos_token_id = reader.token_id("tokenizer.ggml.eos_token_id", vocab_size=len(tokens))
+    if eos_token_id is None and default_eos_id in control_ids.values():
+        eos_token_id = default_eos_id
+    if eos_token_id is not None:
+        eog_token_ids |= {eos_token_id}
     return Vocabulary(
         tokens,
         types,
-        bos_token_id=reader.token_id("tokenizer.ggml.bos_token_id", vocab_size=len(tokens)),
-        eos_token_id=reader.token_id("tokenizer.ggml.eos_token_id", vocab_size=len(tokens)),
-        eog_token_ids=end_of_generation_ids(reader, control_ids, vocab_size=len(tokens)),
+        bos_token_id=bos_token_id,
+        eos_token_id=eos_token_id,
+        eog_token_ids=eog_token_ids,
     )
+
+
+def read_adds_bos(reader: MetadataReader, vocabulary: Vocabulary, *, default: bool) -> bool:
+    """Whether BOS goes before a prompt: as the file says, or else by `default`.
+
+    Raises:
+        ModelLoadFailed: the file says so and has no BOS.
+    """
+    key = "tokenizer.ggml.add_bos_token"
+    if vocabulary.bos_token_id is not None:
+        return reader.flag(key, default=default)
+    if reader.flag(key, default=False):
+        reader.refuse("tokenizer.ggml.bos_token_id", f"a token id, since {key} is true", actual="no such key")
+    return False
 
 
 def _read_tokens(reader: MetadataReader) -> list[str]:
@@ -84,8 +114,6 @@ def _read_types(reader: MetadataReader, tokens: list[str]) -> list[TokenType]:
 
 
 def _ids_of(tokens: list[str], types: list[TokenType], wanted: tuple[TokenType, ...]) -> dict[str, int]:
-    ids: dict[str, int] = {}
-    for token_id, (token, token_type) in enumerate(zip(tokens, types, strict=True)):
-        if token_type in wanted:
-            ids.setdefault(token, token_id)
-    return ids
+    found = [token_id for token_id, token_type in enumerate(types) if token_type in wanted]
+    # backwards, so that the first of a text is the last to be set
+    return {tokens[token_id]: token_id for token_id in reversed(found)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backends.fake.weights import Array
+from backends.fake.dense import Array
 from ports.model_description import Layer
 
 _FIRST_CAPACITY = 64

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.fake.dense import Array
 from backends.fake.forward import forward, logits
 from backends.fake.kv_cache import KvCache
-from backends.fake.weights import Array, Weights
+from backends.fake.weights import Weights
 
 _MAX_LOGITS = 2**20  # held at once; a large vocabulary times a long prompt would be gigabytes
 

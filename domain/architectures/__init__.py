@@ -5,7 +5,10 @@ A new architecture is one new module and one line in `_FAMILIES`.
 
 from collections.abc import Callable, Mapping
 
-from domain.architectures.llama import describe_llama, describe_qwen2
+from domain.architectures.gpt2 import describe_gpt2
+from domain.architectures.gpt_oss import describe_gpt_oss
+from domain.architectures.llama import describe_llama, describe_qwen2, describe_qwen3
+from domain.architectures.phi3 import describe_phi3
 from domain.metadata import refusal, require_str, shown
 from ports.model_description import ModelDescription
 from ports.model_file import ModelFile
@@ -13,8 +16,14 @@ from ports.model_file import ModelFile
 _ARCHITECTURE_KEY = "general.architecture"
 
 _FAMILIES: Mapping[str, Callable[[ModelFile], ModelDescription]] = {
+    "gpt": describe_gpt2,
+    "gpt-oss": describe_gpt_oss,
+    "gpt2": describe_gpt2,
+    "gptoss": describe_gpt_oss,
     "llama": describe_llama,
+    "phi3": describe_phi3,
     "qwen2": describe_qwen2,
+    "qwen3": describe_qwen3,
 }
 
 

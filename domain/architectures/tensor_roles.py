@@ -28,12 +28,23 @@ class TensorRoles:
         Raises:
             ModelLoadFailed: it is missing or has another shape or type.
         """
-        tensor = self._take(name, (length,))
-        if tensor.type not in _VECTOR_TYPES:
-            raise refusal(
-                self._file, f"type of tensor {name}", expected="F32 or F16", actual=tensor.type.name
-            )
-        return tensor
+        return self._floats(name, (length,))
+
+    def expert_matrices(self, name: str, *, num_experts: int, rows: int, columns: int) -> TensorInfo:
+        """Take the tensor [num_experts, rows, columns], of any supported type.
+
+        Raises:
+            ModelLoadFailed: it is missing or has another shape.
+        """
+        return self._take(name, (num_experts, rows, columns))
+
+    def expert_vectors(self, name: str, *, num_experts: int, length: int) -> TensorInfo:
+        """Take the tensor [num_experts, length], F32 or F16.
+
+        Raises:
+            ModelLoadFailed: it is missing or has another shape or type.
+        """
+        return self._floats(name, (num_experts, length))
 
     def has(self, name: str) -> bool:
         return name in self._file.tensors
@@ -63,6 +74,14 @@ class TensorRoles:
                 expected = "only tensors this architecture computes with"
                 raise refusal(self._file, "tensor table", expected=expected, actual=shown(name))
         return tuple(self._taken.values())
+
+    def _floats(self, name: str, shape: tuple[int, ...]) -> TensorInfo:
+        tensor = self._take(name, shape)
+        if tensor.type not in _VECTOR_TYPES:
+            raise refusal(
+                self._file, f"type of tensor {name}", expected="F32 or F16", actual=tensor.type.name
+            )
+        return tensor
 
     def _take(self, name: str, shape: tuple[int, ...]) -> TensorInfo:
         tensor = self._find(name, f"shape {list(shape)}")

@@ -17,6 +17,8 @@ SHAPES = [
     pytest.param(TinyShape("qwen2", is_tied=True), id="qwen2"),
     pytest.param(TinyShape("qwen3"), id="qwen3"),
     pytest.param(TinyShape("phi3", window=5), id="phi3"),
+    pytest.param(TinyShape("gpt2", num_kv_heads=4, is_tied=True), id="gpt2"),
+    pytest.param(TinyShape("gpt-oss"), id="gpt-oss"),
 ]
 
 

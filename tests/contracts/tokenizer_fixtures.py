@@ -79,9 +79,9 @@ def hf_json(tokenizer: tokenizers.Tokenizer, comes_back: Callable[[str], str], *
     return TokenizerCase(
         build=build,
         control_text="<|im_end|>",
-        control_id=tokenizer.token_to_id("<|im_end|>"),
+        control_id=tokenizer.get_vocab()["<|im_end|>"],
         user_defined_text="<tool>",
-        user_defined_id=tokenizer.token_to_id("<tool>"),
+        user_defined_id=tokenizer.get_vocab()["<tool>"],
         comes_back=comes_back,
     )
 

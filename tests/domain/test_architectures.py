@@ -8,7 +8,7 @@ import pytest
 
 from domain.architectures import describe, supported_architectures
 from domain.errors import BackendCode, ModelLoadFailed
-from ports.model_description import RopePairing
+from ports.model_description import LinearScaling, RopePairing
 from ports.model_file import MetadataValue
 from ports.tensor_types import TensorType
 from tests.models.memory_file import MemoryModelFile
@@ -46,6 +46,7 @@ def test_a_llama_file_is_described_in_full() -> None:
     assert ("llama", "tiny llama", "F32") == (model.architecture, model.name, model.quant_kind)
     assert (96, 64, 128, 2) == (model.vocab_size, model.hidden_size, model.context_length, len(model.layers))
     assert (4, 2, 16) == (attention.num_heads, attention.num_kv_heads, attention.head_dim)
+    assert attention.rope is not None
     assert (RopePairing.ADJACENT, 16, 10_000.0) == dataclasses.astuple(attention.rope)[:3]
     assert "blk.1.attn_k.weight" == attention.key.weight.name
     assert (32, 64) == attention.key.weight.shape
@@ -61,6 +62,7 @@ def test_a_qwen2_file_turns_halves_and_has_biases_on_queries_keys_and_values() -
     attention = describe(tiny_model(TinyShape("qwen2"))).layers[0].attention
     biases = [linear.bias.name for linear in (attention.query, attention.key, attention.value) if linear.bias]
 
+    assert attention.rope is not None
     assert RopePairing.HALF_SPLIT == attention.rope.pairing
     assert ["blk.0.attn_q.bias", "blk.0.attn_k.bias", "blk.0.attn_v.bias"] == biases
     assert attention.output.bias is None
@@ -76,6 +78,7 @@ def test_a_qwen3_file_norms_queries_and_keys_head_by_head() -> None:
         attention.query_norm.weight.shape,
     )
     assert "blk.1.attn_k_norm.weight" == attention.key_norm.weight.name
+    assert attention.rope is not None
     assert (RopePairing.HALF_SPLIT, None) == (attention.rope.pairing, attention.query.bias)
 
 
@@ -91,8 +94,30 @@ def test_a_file_without_a_head_uses_its_embedding_once() -> None:
 def test_rope_factors_are_found() -> None:
     rope = describe(tiny_model(TinyShape(has_frequency_factors=True))).layers[0].attention.rope
 
+    assert rope is not None
     assert rope.frequency_factors is not None
     assert (8,) == rope.frequency_factors.shape
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"rope__scaling__type": "linear", "rope__scaling__factor": 4.0}, LinearScaling(4.0)),
+        ({"rope__scaling__factor": 4.0}, LinearScaling(4.0)),
+        ({"rope__scale_linear": 2.0}, LinearScaling(2.0)),
+        ({"rope__scaling__type": "none", "rope__scaling__factor": 4.0}, None),
+        ({"rope__scaling__type": "linear", "rope__scaling__factor": 1.0}, None),
+        ({"rope__scaling__type": "linear"}, None),
+        ({"rope__scaling__factor": 0.0}, None),
+    ],
+)
+def test_a_factor_scales_the_rope_unless_there_is_no_scaling(
+    settings: dict[str, MetadataValue], expected: LinearScaling | None
+) -> None:
+    rope = describe(llama(**settings)).layers[0].attention.rope
+
+    assert rope is not None
+    assert expected == rope.scaling
 
 
 def test_what_may_be_missing_has_its_default() -> None:
@@ -105,6 +130,7 @@ def test_what_may_be_missing_has_its_default() -> None:
     model = describe(file)
     attention = model.layers[0].attention
 
+    assert attention.rope is not None
     assert (4, 16, 16, 10_000.0) == (
         attention.num_kv_heads,
         attention.head_dim,
@@ -168,9 +194,9 @@ BAD_SETTINGS: dict[str, list[MetadataValue]] = {
     "attention.layer_norm_rms_epsilon": [0.0, -1e-5, math.nan, math.inf, 1e30, 1],
     "rope.freq_base": [0.0, -1.0, math.nan, math.inf, 10_000],
     "rope.dimension_count": [0, 7, 32],
-    "rope.scaling.type": ["linear", "yarn", "longrope", 1],
-    "rope.scaling.factor": [4.0],
-    "rope.scale_linear": [2.0],
+    "rope.scaling.type": ["yarn", "longrope", 1],
+    "rope.scaling.factor": [-0.5, -4.0, math.nan, 1e9, "4"],
+    "rope.scale_linear": [-0.5, math.inf],
     "expert_count": [8],
     "attention.sliding_window": [64],
     "vocab_size": [95, 0],
@@ -194,7 +220,7 @@ def test_heads_that_do_not_divide_the_width_need_a_size_of_their_own() -> None:
 def test_unsupported_scaling_is_named_as_such() -> None:
     facts = refused(llama(rope__scaling__type="yarn"))
 
-    assert "none: rope scaling is not supported yet" == facts["expected"]
+    assert "none or linear" == facts["expected"]
     assert "'yarn'" == facts["actual"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.architectures import describe
 from domain.errors import ModelLoadFailed
-from ports.model_description import RopePairing
+from ports.model_description import RopePairing, SwiGlu
 from tests.models.memory_file import MemoryModelFile
 from tests.models.tiny import TinyShape, tiny_model
 
@@ -29,6 +29,7 @@ def test_queries_keys_and_values_are_rows_of_one_matrix() -> None:
 
     assert {"blk.1.attn_qkv.weight"} == {linear.weight.name for linear in linears}
     assert [range(64), range(64, 96), range(96, 128)] == [linear.rows for linear in linears]
+    assert attention.rope is not None
     assert RopePairing.HALF_SPLIT == attention.rope.pairing
 
 
@@ -36,6 +37,7 @@ def test_gate_and_up_are_rows_of_one_matrix() -> None:
     model = describe(tiny_model(TinyShape("phi3", intermediate_size=32)))
     feed_forward = model.layers[0].feed_forward
 
+    assert isinstance(feed_forward, SwiGlu)
     assert (range(32), range(32, 64), range(64)) == (
         feed_forward.gate.rows,
         feed_forward.up.rows,

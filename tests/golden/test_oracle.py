@@ -17,7 +17,15 @@ MAX_NMSE = 1e-6  # float32 against float32 in another order; a wrong formula is 
 pytestmark = pytest.mark.req("M0-W-1213", "M0-W-1214", "M0-W-1215")
 
 
-@pytest.fixture(params=supported_architectures())
+TOYS = sorted(path.stem for path in DIRECTORY.glob("*.gguf"))
+OTHER_NAMES = {"gpt", "gptoss"}
+
+
+def test_every_architecture_has_an_oracle() -> None:
+    assert set(supported_architectures()) == set(TOYS) | OTHER_NAMES
+
+
+@pytest.fixture(params=TOYS)
 def file(request: pytest.FixtureRequest) -> Iterator[ModelFile]:
     file = GgufModelFileOpener().open(str(DIRECTORY / f"{request.param}.gguf"))
     yield file
@@ -34,3 +42,13 @@ def test_logits_are_the_oracles(file: ModelFile, chunk_tokens: int) -> None:
 
     assert nmse(actual, expected) < MAX_NMSE
     assert expected.argmax(axis=1).tolist() == actual.argmax(axis=1).tolist()
+
+
+def test_attention_split_into_blocks_of_queries_is_the_same(
+    file: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.fake.attention._MAX_SCORES", 7 * 4 * 160)  # seven queries at once
+    weights = loaded(describe(file), file)
+    token_ids, expected = oracle(weights.description)
+
+    assert nmse(computed(weights, token_ids, WHOLE), expected) < MAX_NMSE

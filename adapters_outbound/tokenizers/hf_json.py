@@ -1,0 +1,119 @@
+"""The tokenizer of a `tokenizer.json`, which the `tokenizers` library runs as it stands."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from adapters_outbound.tokenizers.hf_decoding import read_bytes_of_token
+from adapters_outbound.tokenizers.hf_metadata import HfMetadata, read_hf_metadata
+from adapters_outbound.tokenizers.hf_side_files import read_json_object, refuse_file
+from ports.tokenizer import TokenizerKind
+
+
+class HfJsonTokenizer:
+    """A `Tokenizer` whose ids are the library's own.
+
+    Text that the file's normaliser changes, and the blank that some files put first, do not come back as
+    they were. The file's limits of length are not kept: a prompt is refused when it is too long, not cut.
+    """
+
+    def __init__(
+        self,
+        markup: Tokenizer,
+        plain: Tokenizer,
+        metadata: HfMetadata,
+        bytes_of_token: Callable[[str], bytes],
+    ) -> None:
+        """Combine the parts; neither tokenizer may be changed any more.
+
+        Args:
+            markup: encodes text, special tokens as their ids.
+            plain: the same, special tokens as text: with the library that is a property of the tokenizer.
+            metadata: what is known of the vocabulary.
+            bytes_of_token: what a token that was not added stands for.
+        """
+        self._markup = markup
+        self._plain = plain
+        self._metadata = metadata
+        self._bytes_of_token = bytes_of_token
+        self._added = {
+            token_id: b"" if token.special else token.content.encode()
+            for token_id, token in markup.get_added_tokens_decoder().items()
+        }
+
+    @property
+    def kind(self) -> TokenizerKind:
+        return "hf-json"
+
+    @property
+    def vocab_size(self) -> int:
+        return self._metadata.vocab_size
+
+    @property
+    def bos_token_id(self) -> int | None:
+        return self._metadata.bos_token_id
+
+    @property
+    def eos_token_id(self) -> int | None:
+        return self._metadata.eos_token_id
+
+    @property
+    def eog_token_ids(self) -> frozenset[int]:
+        return self._metadata.eog_token_ids
+
+    @property
+    def adds_bos(self) -> bool:
+        return self._metadata.adds_bos
+
+    @property
+    def model_max_context(self) -> int | None:
+        """The longest context in tokens, where a file beside says it."""
+        return self._metadata.model_max_context
+
+    @property
+    def adds_space_prefix(self) -> bool:
+        """Whether the bytes of an encoded text begin with a blank that was not in it."""
+        token_ids = self.encode("a", add_bos=False, parse_special=False)
+        return b"".join(map(self.decode_bytes, token_ids)).startswith(b" ")
+
+    def encode(self, text: str, *, add_bos: bool, parse_special: bool) -> list[int]:
+        bos_token_id = self.bos_token_id
+        token_ids = [bos_token_id] if add_bos and bos_token_id is not None else []
+        tokenizer = self._markup if parse_special else self._plain
+        # a batch of one, since `encode` keeps the interpreter lock and would stall every stream
+        return token_ids + tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+
+    def decode_bytes(self, token_id: int) -> bytes:
+        """The bytes of one id; none for an id past the vocabulary, which padded logits can yield."""
+        if token_id in self._added:
+            return self._added[token_id]
+        token = self._markup.id_to_token(token_id) if 0 <= token_id < self.vocab_size else None
+        return b"" if token is None else self._bytes_of_token(token)
+
+
+def build_hf_json(path: str) -> HfJsonTokenizer:
+    """Build the tokenizer of the `tokenizer.json` at `path`.
+
+    BOS, EOS and the longest context are read from `tokenizer_config.json`, `special_tokens_map.json` and
+    `generation_config.json` beside it, as far as they are there.
+
+    Raises:
+        ModelLoadFailed: a file is missing, broken or of a kind that is not supported; the message names it.
+    """
+    file = Path(path)
+    content = read_json_object(file)
+    bytes_of_token = read_bytes_of_token(content, file)
+    markup, plain = _load(file), _load(file)
+    plain.encode_special_tokens = True
+    return HfJsonTokenizer(markup, plain, read_hf_metadata(markup, file), bytes_of_token)
+
+
+def _load(file: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as exc:  # the library raises nothing more specific
+        refuse_file(file, "a tokenizer that the tokenizers library can load", actual=str(exc), cause=exc)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,76 @@
+"""What a `tokenizer.json` and the files beside it say of a vocabulary."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from adapters_outbound.tokenizers.end_of_generation import known_end_ids
+from adapters_outbound.tokenizers.hf_side_files import SideFiles, read_side_files, refuse_file
+
+
+@dataclass(frozen=True, slots=True)
+class HfMetadata:
+    """A vocabulary's size and the ids that mean something."""
+
+    vocab_size: int
+    bos_token_id: int | None
+    eos_token_id: int | None
+    eog_token_ids: frozenset[int]
+    adds_bos: bool
+    model_max_context: int | None  # in tokens
+
+
+def read_hf_metadata(tokenizer: Tokenizer, path: Path) -> HfMetadata:
+    """Read the files beside `path`, and ask the tokenizer for the rest.
+
+    Raises:
+        ModelLoadFailed: a file is broken, or names a token that does not exist.
+    """
+    side_files = read_side_files(path.parent)
+    vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    for token_id in side_files.eos_token_ids:
+        if not 0 <= token_id < vocab_size:
+            refuse_file(
+                path, f"a token with each id in eos_token_id, below {vocab_size}", actual=f"{token_id}"
+            )
+    eos_token_id = _id_of(tokenizer, side_files.eos_token, path)
+    if eos_token_id is None:
+        eos_token_id = next(iter(side_files.eos_token_ids), None)
+    added = tokenizer.get_added_tokens_decoder()
+    ends = known_end_ids({token.content: token_id for token_id, token in added.items() if token.special})
+    ends |= {*side_files.eos_token_ids} if eos_token_id is None else {*side_files.eos_token_ids, eos_token_id}
+    first_id = _first_id_of_a_prompt(tokenizer)
+    bos_token_id = _bos_token_id(tokenizer, side_files, path)
+    if bos_token_id is None and first_id not in ends:
+        bos_token_id = first_id
+    return HfMetadata(
+        vocab_size=vocab_size,
+        bos_token_id=bos_token_id,
+        eos_token_id=eos_token_id,
+        eog_token_ids=ends,
+        adds_bos=first_id is not None and first_id == bos_token_id,
+        model_max_context=side_files.model_max_context,
+    )
+
+
+def _bos_token_id(tokenizer: Tokenizer, side_files: SideFiles, path: Path) -> int | None:
+    bos_token_id = _id_of(tokenizer, side_files.bos_token, path)
+    if bos_token_id is None and side_files.bos_token_id is not None:
+        known = tokenizer.id_to_token(side_files.bos_token_id) if side_files.bos_token_id >= 0 else None
+        bos_token_id = None if known is None else side_files.bos_token_id
+    return bos_token_id
+
+
+def _id_of(tokenizer: Tokenizer, token: str | None, path: Path) -> int | None:
+    if token is None:
+        return None
+    token_id = tokenizer.token_to_id(token)
+    if token_id is None:
+        refuse_file(path, f"the token {token!r}, which a file beside it names", actual="no such token")
+    return token_id
+
+
+def _first_id_of_a_prompt(tokenizer: Tokenizer) -> int | None:
+    """What the file's own template puts before a text: with an empty text nothing else can come first."""
+    return next(iter(tokenizer.encode("", add_special_tokens=True).ids), None)

@@ -1,0 +1,223 @@
+"""`tokenizer.json`: the library's own ids, and what the files beside it say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import WordPiece
+from tokenizers.processors import TemplateProcessing
+
+from adapters_outbound.tokenizers.hf_json import HfJsonTokenizer, build_hf_json
+from domain.errors import ModelLoadFailed
+from tests.adapters_outbound.tokenizers.hf_files import (
+    byte_level_tokenizer,
+    save,
+    sentencepiece_tokenizer,
+)
+from tests.adapters_outbound.tokenizers.make_vectors import TEXTS
+from tests.adapters_outbound.tokenizers.sentencepiece_sets import load_sentencepiece_sets
+from tests.adapters_outbound.tokenizers.vectors import load_vector_sets
+
+pytestmark = pytest.mark.req("M0-W-1361", "M0-W-1363", "M0-W-1365")
+
+BUILDERS = [
+    pytest.param(byte_level_tokenizer, id="byte-level"),
+    pytest.param(sentencepiece_tokenizer, id="sentencepiece"),
+]
+
+
+@pytest.fixture(params=BUILDERS)
+def library(request: pytest.FixtureRequest) -> Tokenizer:
+    library: Tokenizer = request.param()
+    return library
+
+
+def built(library: Tokenizer, folder: Path, **side_files: object) -> HfJsonTokenizer:
+    files = {name: json.dumps(content) for name, content in side_files.items()}
+    return build_hf_json(save(library, folder, **files))
+
+
+def test_the_ids_are_the_librarys_with_and_without_special_tokens(library: Tokenizer, tmp_path: Path) -> None:
+    tokenizer = built(library, tmp_path)
+
+    for parse_special in (True, False):
+        library.encode_special_tokens = not parse_special
+        for text in TEXTS.values():
+            expected = library.encode(text, add_special_tokens=False).ids
+            assert expected == tokenizer.encode(text, add_bos=False, parse_special=parse_special)
+
+
+def test_the_bytes_join_to_the_text_of_the_library(library: Tokenizer, tmp_path: Path) -> None:
+    tokenizer = built(library, tmp_path)
+
+    for text in TEXTS.values():
+        ids = library.encode(text, add_special_tokens=False).ids
+        decoded = b"".join(map(tokenizer.decode_bytes, ids)).decode()
+        # the library takes one blank from the start of a text, which one token alone cannot know
+        assert library.decode(ids) == decoded.removeprefix(" " if tokenizer.adds_space_prefix else "")
+
+
+def test_a_prompt_is_what_the_library_makes_of_it(tmp_path: Path) -> None:
+    library = sentencepiece_tokenizer()
+    tokenizer = built(library, tmp_path)
+
+    assert tokenizer.adds_bos
+    assert library.encode("The llama").ids == tokenizer.encode("The llama", add_bos=True, parse_special=True)
+
+
+def test_it_has_the_ids_of_the_vectors_of_both_kinds(tmp_path: Path) -> None:
+    byte_level = built(byte_level_tokenizer(), tmp_path)
+    for vector in load_vector_sets()["gpt-2"].vectors:
+        assert vector.ids == byte_level.encode(vector.text, add_bos=False, parse_special=vector.parse_special)
+
+    by_score = built(sentencepiece_tokenizer(), tmp_path)
+    for text, ids in load_sentencepiece_sets()["byte fallback"].vectors:
+        if "<tool>" not in text:
+            assert ids == by_score.encode(text, add_bos=False, parse_special=False)
+
+
+def test_a_special_token_that_takes_the_blanks_beside_it_does_so(tmp_path: Path) -> None:
+    library = byte_level_tokenizer()
+    library.add_special_tokens([AddedToken("<|x|>", lstrip=True, rstrip=True, normalized=False)])
+    x = library.token_to_id("<|x|>")
+    z, q = library.encode("zq").ids
+
+    assert [z, x, q] == built(library, tmp_path).encode("z <|x|> q", add_bos=False, parse_special=True)
+
+
+def test_limits_of_length_in_the_file_cut_nothing(tmp_path: Path) -> None:
+    library = byte_level_tokenizer()
+    library.enable_truncation(3)
+    library.enable_padding(length=64)
+
+    assert 5 == len(built(library, tmp_path).encode("1 2 3", add_bos=False, parse_special=True))
+
+
+@pytest.mark.req("M0-W-1422")
+def test_the_files_beside_it_name_bos_eos_and_the_longest_context(tmp_path: Path) -> None:
+    library = byte_level_tokenizer()
+    end, start, stop = (library.token_to_id(f"<|{name}|>") for name in ("endoftext", "im_start", "im_end"))
+    tokenizer = built(
+        library,
+        tmp_path,
+        tokenizer_config={"bos_token": {"content": "<|im_start|>"}, "model_max_length": 32768},
+        special_tokens_map={"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"},
+        generation_config={"eos_token_id": [7, end], "bos_token_id": 3},
+    )
+
+    assert (start, stop) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    assert {7, end, stop} == tokenizer.eog_token_ids
+    assert 32768 == tokenizer.model_max_context
+    assert ("hf-json", False) == (tokenizer.kind, tokenizer.adds_bos)
+
+
+@pytest.mark.req("M0-W-1422")
+def test_ids_in_the_generation_config_are_enough(tmp_path: Path) -> None:
+    tokenizer = built(
+        byte_level_tokenizer(), tmp_path, generation_config={"eos_token_id": 7, "bos_token_id": 3}
+    )
+
+    assert (3, 7) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    assert 7 in tokenizer.eog_token_ids
+
+
+@pytest.mark.req("M0-W-1422")
+def test_alone_it_has_known_ends_the_bos_of_its_template_and_no_limit(tmp_path: Path) -> None:
+    library = sentencepiece_tokenizer()
+    tokenizer = built(library, tmp_path)
+
+    assert (1, None) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    assert {library.token_to_id("</s>"), library.token_to_id("<|im_end|>")} == tokenizer.eog_token_ids
+    assert tokenizer.model_max_context is None
+
+
+@pytest.mark.req("M0-W-1422")
+def test_an_end_that_the_template_adds_is_no_beginning(tmp_path: Path) -> None:
+    library = sentencepiece_tokenizer()
+    library.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    tokenizer = built(library, tmp_path)
+
+    assert (None, False) == (tokenizer.bos_token_id, tokenizer.adds_bos)
+
+
+def test_a_limit_that_means_none_is_none(tmp_path: Path) -> None:
+    config = {"model_max_length": 1000000000000000019884624838656}
+
+    assert built(byte_level_tokenizer(), tmp_path, tokenizer_config=config).model_max_context is None
+
+
+def test_the_size_covers_the_highest_id(library: Tokenizer, tmp_path: Path) -> None:
+    assert max(library.get_vocab().values()) + 1 == built(library, tmp_path).vocab_size
+
+
+def refusal_of(path: Path) -> str:
+    with pytest.raises(ModelLoadFailed) as caught:
+        build_hf_json(str(path))
+    return caught.value.message
+
+
+@pytest.mark.req("M0-W-1360")
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+
+    assert f"{path}: expected a file that can be read, found No such file or directory" == refusal_of(path)
+
+
+@pytest.mark.req("M0-W-1360")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b"{", "expected JSON in UTF-8, found ", id="cut off"),
+        pytest.param(b"\xff\xfe\xff", "expected JSON in UTF-8, found ", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, "expected JSON in UTF-8, found JSON nested too deeply", id="deep"),
+        pytest.param(b"[]", "expected a JSON object, found list", id="a list"),
+        pytest.param(b"{}", "expected a decoder of ByteLevel, or of Metaspace", id="empty"),
+        pytest.param(
+            b'{"decoder": {"type": "ByteLevel"}}', "expected a tokenizer that the tokenizers", id="no model"
+        ),
+        pytest.param(b'{"decoder": {"type": "Sequence", "decoders": 5}}', "expected a decoder", id="no list"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name(content: bytes, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+
+    assert refusal_of(path).startswith(f"{path}: {expected}")
+
+
+def test_a_decoder_whose_tokens_are_not_bytes_is_refused(tmp_path: Path) -> None:
+    library = byte_level_tokenizer()
+    library.decoder = WordPiece()
+
+    assert refusal_of(Path(save(library, tmp_path))).endswith("ByteFallback, found WordPiece")
+
+
+@pytest.mark.req("M0-W-1360")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("tokenizer_config", "{", "tokenizer_config.json: expected JSON in UTF-8", id="broken"),
+        pytest.param(
+            "generation_config", "[]", "generation_config.json: expected a JSON object", id="a list"
+        ),
+        pytest.param(
+            "special_tokens_map",
+            '{"eos_token": "<|no|>"}',
+            "tokenizer.json: expected the token '<|no|>', which a file beside it names",
+            id="an unknown token",
+        ),
+        pytest.param(
+            "generation_config",
+            '{"eos_token_id": 99999}',
+            "tokenizer.json: expected a token with each id in eos_token_id, below",
+            id="an unknown id",
+        ),
+    ],
+)
+def test_a_file_beside_it_that_does_not_hold_is_refused(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
+    path = Path(save(byte_level_tokenizer(), tmp_path, **{name: content}))
+
+    assert refusal_of(path).startswith(f"{tmp_path}/{message}")

@@ -1,0 +1,1 @@
+"""Toy models computed by Hugging Face `transformers`: what `tests/golden` compares with. Development only."""
