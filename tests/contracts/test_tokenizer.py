@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from domain.utf8_decoder import Utf8Decoder
@@ -14,7 +14,7 @@ from tests.contracts.tokenizer_fixtures import TOKENIZERS, TokenizerCase
 
 pytestmark = pytest.mark.req("M0-W-1361", "M0-W-1362", "M0-W-1365")
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=60)
+FEW = settings(max_examples=60)
 # any characters at all, and some that tokenizers are known to stumble over
 TEXTS = st.one_of(
     st.text(max_size=40),
@@ -41,18 +41,19 @@ def decode(tokenizer: Tokenizer, token_ids: list[int]) -> str:
     )
 
 
-@SEEDED
+@FEW
 @given(text=TEXTS, parse_special=st.booleans())
 def test_any_text_comes_back_from_its_ids(
     tokenizer: Tokenizer, case: TokenizerCase, text: str, parse_special: bool
 ) -> None:
+    assume(not parse_special or "<" not in text)  # markup is meant to become ids without text
     token_ids = tokenizer.encode(text, add_bos=False, parse_special=parse_special)
 
     assert case.comes_back(text) == decode(tokenizer, token_ids)
     assert all(0 <= token_id < tokenizer.vocab_size for token_id in token_ids)
 
 
-@SEEDED
+@FEW
 @given(text=TEXTS, cuts=st.sets(st.integers(min_value=1, max_value=80)))
 def test_the_text_is_the_same_however_its_bytes_arrive(
     tokenizer: Tokenizer, case: TokenizerCase, text: str, cuts: set[int]
@@ -87,7 +88,7 @@ def test_markup_is_its_control_id_and_what_surrounds_it_is_untouched(
     assert case.comes_back("a \n") + case.comes_back(" b") == decode(tokenizer, token_ids)
 
 
-@SEEDED
+@FEW
 @given(before=TEXTS, after=TEXTS)
 def test_markup_typed_by_a_user_never_becomes_a_control_id(
     tokenizer: Tokenizer, case: TokenizerCase, before: str, after: str
