@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test format lint types imports pytest wheel bench haiku clean
+.PHONY: help demo test format lint types imports requirements trace pytest wheel bench bench-gpu haiku clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## start a worker with the model on board and ask it for a haiku
 	@$(BIN)/worker-orcd demo
 
-test: format lint types imports pytest wheel ## everything a change must pass
+test: format lint types imports requirements pytest wheel ## everything a change must pass
 	@echo "==> all checks passed"
 
 format: $(READY) ## is the code formatted?
@@ -45,6 +45,13 @@ imports: $(READY) ## do imports point inward?
 	@echo "==> lint-imports"
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
+requirements: $(READY) ## does a test name every requirement?
+	@echo "==> requirements"
+	@$(BIN)/python -m tools.trace --check
+
+trace: $(READY) ## the table of requirements, their tests and how those went
+	@$(BIN)/python -m tools.trace
+
 pytest: $(READY) ## the tests that need no GPU
 	@echo "==> pytest"
 	@$(BIN)/pytest -m "not gpu"
@@ -56,5 +63,8 @@ wheel: $(READY) ## build the wheel, install it into a fresh environment, run it
 bench: $(READY) ## the table of measurements
 	@$(BIN)/python -m bench
 
+bench-gpu: $(READY) ## the table of an NVIDIA GPU, beside llama.cpp; BENCH_GPU=--quick: in a minute
+	@$(BIN)/python -m bench.gpu $(BENCH_GPU)
+
 clean: ## remove what was made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .proof_bundle .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from ports.metrics import JobFigures, WorkerGauges
 
 _JOB_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000)
-_TOKEN_MS = (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1_000, 2_500)
+_TOKEN_MS = (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1_000, 2_500, 5_000)
 
 
 class PrometheusMetrics:
@@ -25,9 +25,10 @@ class PrometheusMetrics:
 
     Args:
         worker_id, quant_kind: labels of every series; fixed for life, so their number stays bounded.
+        num_active_experts: experts that compute each token; None for a model without experts.
     """
 
-    def __init__(self, *, worker_id: str, quant_kind: str) -> None:
+    def __init__(self, *, worker_id: str, quant_kind: str, num_active_experts: int | None = None) -> None:
         self._labels = {"component": "worker", "worker_id": worker_id, "quant_kind": quant_kind}
         self._registry = CollectorRegistry()
         # A second series beside each, that no dashboard here asks for.
@@ -56,6 +57,11 @@ class PrometheusMetrics:
         self._deadline = self._gauge(
             "worker_deadline_remaining_ms", "Until the deadline of the job accepted last, if it brought one."
         )
+
+        if num_active_experts is not None:
+            self._gauge("worker_active_expert_count", "Experts that compute each token.").set(
+                num_active_experts
+            )
 
     def job_ended(self, figures: JobFigures) -> None:
         self._requests.labels(*self._labels.values(), figures.outcome.value).inc()

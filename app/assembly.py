@@ -11,7 +11,9 @@ def assemble_worker(container: Container, loaded: Loaded) -> Worker:
     """Wire engine and use cases to the loaded model, and let the inference thread serve them."""
     settings = container.settings()
     info = _info(settings, loaded)
-    metrics = container.metrics(quant_kind=info.quant_kind)
+    metrics = container.metrics(
+        quant_kind=info.quant_kind, num_active_experts=loaded.description.num_active_experts
+    )
     engine = container.engine(
         model=loaded.model, model_name=info.model, tokenizer=loaded.tokenizer, metrics=metrics
     )

@@ -43,10 +43,13 @@ class WorkerRefused(Exception):
 class WorkerClient:
     """Talks to one worker. A connection for each call, so calls from several threads do not meet."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, bearer_token: str | None = None) -> None:
         parts = urlsplit(base_url)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port
+        self._headers = {"Content-Type": "application/json"}
+        if bearer_token is not None:
+            self._headers["Authorization"] = f"Bearer {bearer_token}"
 
     def execute(self, request: Mapping[str, object]) -> Generator[ServerEvent, None, None]:
         """Run a job and yield its events as they arrive; closing the iterator early hangs up.
@@ -87,26 +90,32 @@ class WorkerClient:
     def cancel(self, job_id: str) -> dict[str, Any]:
         return self._json("POST", "/cancel", {"job_id": job_id})
 
+    def metrics(self) -> str:
+        """What `GET /metrics` says, as Prometheus text."""
+        return self._read("GET", "/metrics", None).decode()
+
     def _json(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
+        decoded: dict[str, Any] = json.loads(self._read(method, path, body))
+        return decoded
+
+    def _read(self, method: str, path: str, body: Mapping[str, object] | None) -> bytes:
         connection = self._connect()
         try:
             response = self._send(connection, method, path, body)
             if response.status >= 400:
                 raise _refusal(response)
-            decoded: dict[str, Any] = json.loads(response.read())
-            return decoded
+            return response.read()
         finally:
             connection.close()
 
     def _connect(self) -> HTTPConnection:
         return HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
 
-    @staticmethod
     def _send(
-        connection: HTTPConnection, method: str, path: str, body: Mapping[str, object] | None
+        self, connection: HTTPConnection, method: str, path: str, body: Mapping[str, object] | None
     ) -> HTTPResponse:
         payload = None if body is None else json.dumps(body)
-        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        connection.request(method, path, payload, self._headers)
         return connection.getresponse()
 
 

@@ -1,5 +1,6 @@
 """The composition root: which class plays which part."""
 
+import os
 from importlib.metadata import version
 
 from dependency_injector import containers, providers
@@ -8,6 +9,7 @@ from adapters_outbound.gguf.opener import GgufModelFileOpener
 from adapters_outbound.narration.loguru_narrator import LoguruNarrator
 from adapters_outbound.prometheus_metrics import PrometheusMetrics
 from adapters_outbound.system import SystemClock, SystemEntropy, SystemIds
+from adapters_outbound.tracing.choice import open_tracer
 from app.inference_thread import InferenceThread
 from app.loading import Loader
 from app.process_story import ProcessStory
@@ -62,6 +64,9 @@ class Container(containers.DeclarativeContainer):
     )
 
     metrics = providers.Singleton(PrometheusMetrics, worker_id=settings.provided.worker_id)
+    tracer = providers.Singleton(
+        open_tracer, os.environ, narrator, version=VERSION, worker_id=settings.provided.worker_id
+    )
     jobs = providers.Singleton(JobTable, NUM_SLOTS)
     health = providers.Singleton(Health)
     engine = providers.Singleton(

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 
 from domain.engine import Engine
@@ -73,5 +74,6 @@ class InferenceThread:
         try:
             return engine.tick()
         except Exception as error:  # the engine's boundary: a defect costs the jobs, not the worker
-            engine.fail_all(WorkerError(f"internal error ({type(error).__name__})"))
-            return False
+            with suppress(Exception):  # closing a sequence may fail as well; its own job is ended by then
+                engine.fail_all(WorkerError(f"internal error ({type(error).__name__})"))
+            return True

@@ -27,13 +27,19 @@ class WorkerProcessHandle:
     Args:
         arguments: of the `worker-orcd` command; worker id, device 0 and a free port unless given.
         on_narration: called with every event as it is told, from another thread.
+        make_client: makes a client of the worker at that base URL.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, on_narration: Callable[[Narration], None] = lambda _: None
+        self,
+        arguments: Sequence[str],
+        *,
+        on_narration: Callable[[Narration], None] = lambda _: None,
+        make_client: Callable[[str], WorkerClient] = WorkerClient,
     ) -> None:
         self._arguments = list(arguments)
         self._on_narration = on_narration
+        self._make_client = make_client
         self._ready = threading.Event()
         self._errors: list[str] = []
         self.narration: list[Narration] = []
@@ -41,7 +47,7 @@ class WorkerProcessHandle:
 
     @property
     def client(self) -> WorkerClient:
-        return WorkerClient(self.base_url)
+        return self._make_client(self.base_url)
 
     @property
     def pid(self) -> int:

@@ -94,6 +94,7 @@ class Loader:
             kv_cache_bytes=None if size_mb is None else size_mb * 2**20,
             gpu_device=info.device_id,
             path=self._settings.model,
+            prefill_chunk_tokens=info.prefill_chunk_tokens,
         )
 
     def _upload(

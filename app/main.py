@@ -10,6 +10,7 @@ from typing import Any
 from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
 from app.settings import Settings, merge, validate
 from domain.errors import InvalidConfiguration
+from domain.redaction import redact
 from ports.narrator import Level
 
 # By name, since a worker that serves needs none of what they import.
@@ -17,6 +18,7 @@ _SUBCOMMANDS = {
     "demo": ("app.demo", "run_demo"),
     "tokenize": ("app.tokenize_command", "run_tokenize"),
     "perplexity": ("app.perplexity_command", "run_perplexity"),
+    "proof": ("app.proof_command", "run_proof"),
 }
 
 
@@ -62,7 +64,7 @@ def _refuse(given: Mapping[str, Any], error: InvalidConfiguration, package_versi
         error_message=error.message,
         model_path=model,
     )
-    print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
+    print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
     return 1
 
 

@@ -16,12 +16,14 @@ from app.container import VERSION, Container
 from app.loading import Loaded
 from app.stop_signals import StopSignals
 from domain.errors import WorkerError
+from domain.redaction import redact
 from domain.worker import Worker
 from ports.ready_notifier import ReadyNotice
 
 _CANCEL_SHARE = 0.2  # of the shutdown time is kept for cancelling and freeing
 _LAST_STEP_S = 1.0  # a step that takes longer ends with the process
 _LAST_RESPONSES_S = 0.5  # for what is written already to reach its readers
+_LAST_SPANS_S = 1.0  # for a collector of traces that may not answer
 _POLL_S = 0.01
 
 
@@ -57,7 +59,7 @@ class WorkerProcess:
             return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
         finally:
             self._inference.stop(_LAST_STEP_S)
-        self._story.shutdown(self._signals.name)
+        self._story.shutdown(self._signals.reason, correlation_id=self._signals.correlation_id)
         return 0
 
     async def _load(self) -> Loaded:
@@ -72,13 +74,18 @@ class WorkerProcess:
             return await asyncio.wrap_future(self._inference.call(lambda: loader.load(on_progress)))
 
     async def _serve(self, loaded: Loaded, listener: socket.socket) -> None:
-        worker = assemble_worker(self._container, loaded)
+        # In the thread that owns the device: the engine begins by asking the model how much memory it holds.
+        assembled = self._inference.call(lambda: assemble_worker(self._container, loaded))
+        worker = await asyncio.wrap_future(assembled)
+        tracer = self._container.tracer()
         app = create_app(
             worker,
             narrator=self._container.narrator(),
             metrics=self._container.metrics(),
+            tracer=tracer,
             ids=self._container.ids(),
             clock=self._container.clock(),
+            request_shutdown=self._request_shutdown,
             bearer_token=self._settings.bearer_token,
             send_timeout_s=min(30.0, self._settings.inference_timeout_sec),
         )
@@ -91,6 +98,10 @@ class WorkerProcess:
             await self._drain(worker)
         finally:
             await server.stop(timeout_s=_LAST_RESPONSES_S)
+            await asyncio.to_thread(tracer.close, _LAST_SPANS_S)
+
+    def _request_shutdown(self, correlation_id: str) -> None:
+        self._signals.request("POST /shutdown", correlation_id=correlation_id)
 
     async def _announce(self, worker: Worker, uri: str, loaded: Loaded) -> None:
         vram_bytes = worker.health.vram_bytes_used
@@ -104,7 +115,7 @@ class WorkerProcess:
         self._story.ready(uri, startup_s=startup_s, vram_bytes=vram_bytes)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, or as much of it as there is time for before a signal."""
+        """Do `work`, or as much of it as there is time for before an end is asked for."""
         working, stopped = asyncio.create_task(work), asyncio.create_task(self._signals.wait())
         try:
             await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +141,7 @@ class WorkerProcess:
 
     def _fail(self, error: WorkerError) -> int:
         self._story.failure(error)
-        print(f"worker-orcd: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201 for the person
+        print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
         return 1
 
 

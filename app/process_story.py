@@ -73,8 +73,8 @@ class ProcessStory:
             **_plain(facts),
         )
 
-    def shutdown(self, reason: str) -> None:
-        self._narrator.narrate("shutdown", f"leaving: {reason}", reason=reason)
+    def shutdown(self, reason: str, *, correlation_id: str | None) -> None:
+        self._narrator.narrate("shutdown", f"leaving: {reason}", reason=reason, correlation_id=correlation_id)
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, str | int | float]:

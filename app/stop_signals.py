@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks for an orderly end, the second ends at once."""
+"""What asks for an orderly end: SIGTERM, SIGINT or `POST /shutdown`. A second signal ends at once."""
 
 import asyncio
 import os
@@ -6,11 +6,18 @@ import signal
 
 
 class StopSignals:
-    """Handles the signals of this process for as long as the loop runs."""
+    """Handles the signals of this process for as long as the loop runs.
+
+    Only a second signal is a sign of lost patience. A signal after a request is none: who shuts a worker down
+    by HTTP may send SIGTERM afterwards as a matter of routine, as Kubernetes does after a `preStop` hook, and
+    the job that was to finish must not pay for it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._requested = asyncio.Event()
-        self.name = ""
+        self._is_signalled = False
+        self.reason = ""
+        self.correlation_id: str | None = None  # of the request, where a request was the reason
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle, number)
 
@@ -19,11 +26,17 @@ class StopSignals:
         return self._requested.is_set()
 
     async def wait(self) -> None:
-        """Return once the first signal has come."""
+        """Return once an end has been asked for."""
         await self._requested.wait()
 
+    def request(self, reason: str, *, correlation_id: str | None = None) -> None:
+        """Ask for an orderly end. Idempotent: the first reason stays."""
+        if not self.requested:
+            self.reason, self.correlation_id = reason, correlation_id
+            self._requested.set()
+
     def _handle(self, number: signal.Signals) -> None:
-        if self.requested:
+        if self._is_signalled:
             os._exit(128 + number)  # the person or supervisor has lost patience: no clean-up
-        self.name = number.name
-        self._requested.set()
+        self._is_signalled = True
+        self.request(number.name)

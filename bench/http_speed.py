@@ -6,12 +6,15 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 from app.client import WorkerClient
 from app.launcher import WorkerProcessHandle
 from bench.prompts import WARM_UP, request
+from tests.proof_bundle.recorded_worker import recorded_worker
+from tests.proof_bundle.records import ProofRecorder
 
 
 @dataclass(frozen=True)
@@ -20,21 +23,23 @@ class HttpSpeed:
 
     start_to_ready_s: float
     first_token_s: Sequence[float]
+    between_tokens_s: Sequence[float]  # from one token event to the next
     decode_s_per_token: float
     decoded_tokens: int
     health_s: Sequence[float]  # while generating
 
-    def first_token_percentile_s(self, percent: int) -> float:
-        return _percentile(self.first_token_s, percent)
 
-    def health_percentile_s(self, percent: int) -> float:
-        return _percentile(self.health_s, percent)
+def percentile(seconds: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
-def measure(path: str, *, num_requests: int) -> HttpSpeed:
-    """Start a worker on the stand-in, run the requests one after another, then again under `/health` load."""
+def measure(path: str, *, num_requests: int, proof: ProofRecorder) -> HttpSpeed:
+    """Start a worker on the stand-in, run the requests one after another, then again under `/health` load.
+
+    What is asked and answered goes into `proof`, which costs a microsecond or two for each event.
+    """
     start_s = time.perf_counter()
-    with WorkerProcessHandle(["--model", path, "--backend", "fake"]) as worker:
+    with recorded_worker(proof, ["--model", path, "--backend", "fake"]) as worker:
         start_to_ready_s = time.perf_counter() - start_s
         client = worker.client
         for number in range(WARM_UP):
@@ -44,6 +49,7 @@ def measure(path: str, *, num_requests: int) -> HttpSpeed:
     return HttpSpeed(
         start_to_ready_s=start_to_ready_s,
         first_token_s=[run.first_token_s for run in runs],
+        between_tokens_s=[gap_s for run in runs for gap_s in run.gaps_s],
         decode_s_per_token=sum(run.decode_s for run in runs) / sum(run.tokens for run in runs),
         decoded_tokens=sum(run.tokens for run in runs),
         health_s=health_s,
@@ -53,22 +59,26 @@ def measure(path: str, *, num_requests: int) -> HttpSpeed:
 @dataclass(frozen=True)
 class _Run:
     first_token_s: float
-    decode_s: float  # from the first token event to the last
+    gaps_s: Sequence[float]  # from one token event to the next
     tokens: int  # in that time
+
+    @property
+    def decode_s(self) -> float:
+        """From the first token event to the last."""
+        return sum(self.gaps_s)
 
 
 def _run(client: WorkerClient, number: int) -> _Run:
     start_s = time.perf_counter()
-    first_s = last_s = start_s
+    arrivals_s: list[float] = []
     tokens = 0
     for event in client.execute({"job_id": f"bench-{number}", **request(number)}):
-        if event.name == "token" and event.data["i"] == 0:
-            first_s = time.perf_counter()
-        elif event.name == "token":
-            last_s = time.perf_counter()
-            tokens += len(event.data["ids"])
+        if event.name == "token":
+            tokens += len(event.data["ids"]) if arrivals_s else 0
+            arrivals_s.append(time.perf_counter())
         elif event.name == "end":
-            return _Run(first_s - start_s, last_s - first_s, tokens)
+            gaps_s = [later - earlier for earlier, later in pairwise(arrivals_s)]
+            return _Run((arrivals_s or [start_s])[0] - start_s, gaps_s, tokens)
     raise RuntimeError(f"request {number} did not end")
 
 
@@ -96,7 +106,3 @@ def _ask_health(base_url: str, is_over: Event, answer: "SimpleQueue[list[float]]
         time.sleep(0.002)
     connection.close()
     answer.put(seconds)
-
-
-def _percentile(seconds: Sequence[float], percent: int) -> float:
-    return statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 _BYTES = 256 * 2**20  # well beyond any cache
-_LIBRARIES = ("worker-orcd", "numpy", "tokenizers", "litestar", "uvicorn", "uvloop", "msgspec")
+LIBRARIES = ("worker-orcd", "numpy", "tokenizers", "litestar", "uvicorn", "uvloop", "msgspec")
 
 
 def describe() -> str:
     """One line each: processor, system, versions."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return (
-        f"machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}\n"
+        f"machine: {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}\n"
         f"versions: Python {platform.python_version()}, {versions}"
     )
 
@@ -32,7 +32,8 @@ def read_bandwidth_bytes_per_s() -> float:
     return _BYTES / best_s
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

@@ -69,7 +69,8 @@ class Engine:
             Whether there is more to do at once.
         """
         while self._inbox:
-            self._open(self._inbox.popleft())
+            self._open(self._inbox[0])  # it stays within reach of `fail_all` until it runs
+            self._inbox.popleft()
         self._stop_interrupted()
         self._check_residency_when_due()
         if self._running:
@@ -161,8 +162,10 @@ class Engine:
 
     def _close(self, generation: Generation, terminal: TerminalEvent) -> None:
         del self._running[generation.sequence_id]
-        self._model.close_sequence(generation.sequence_id)
-        self._leave(generation.job, terminal, generation)
+        try:
+            self._model.close_sequence(generation.sequence_id)
+        finally:  # a backend that fails here must not keep the job: nobody else would end it
+            self._leave(generation.job, terminal, generation)
 
     def _finish_unopened(self, job: Job, error: WorkerError) -> None:
         self._leave(job, _failure(job, error), None)

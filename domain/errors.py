@@ -16,7 +16,8 @@ WorkerError
     └── DeviceLost     the context is gone: unhealthy for good
 
 Each class has a stable public `code` and says whether the same call may succeed elsewhere or later
-(`retriable`). Errors a backend raises carry the integer `backend_code` of spec §21.2 as well.
+(`retriable`). Errors a backend raises carry the integer `backend_code` of spec §21.2 as well; what it was not
+meant to raise is a plain WorkerError, code 99.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ class WorkerError(Exception):
 
     code: ClassVar[str] = "INTERNAL"
     retriable: ClassVar[bool] = True
+    backend_code: ClassVar[BackendCode] = BackendCode.UNKNOWN
 
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)

@@ -32,12 +32,14 @@ class Job:
         correlation_id: str,
         accepted_at_s: float,
         deadline_remaining_ms: int | None,
+        trace_id: str | None = None,
     ) -> None:
         self.request = request
         self.seed = seed
         self.correlation_id = correlation_id
         self.accepted_at_s = accepted_at_s
         self.deadline_remaining_ms = deadline_remaining_ms
+        self.trace_id = trace_id
         self.prompt_ids: list[int] = []
         self.max_tokens = 0
         self._state = JobState.REGISTERED

@@ -7,10 +7,10 @@ from ports.model_description import Experts, FeedForward, Gelu, Layer, ModelDesc
 PAGE_TOKENS = 16  # positions a KV page holds: small enough to waste little, large enough to index cheaply
 ALIGNMENT_BYTES = 256  # what device allocators align to (M0-W-1220)
 HEADROOM_BYTES = 256 * 2**20  # of free memory, left to the driver and to others
-PREFILL_CHUNK_TOKENS = (
-    128  # at once: a cancel waits for one chunk, and its size never depends on load or timing
-)
+PREFILL_CHUNK_TOKENS = 128  # of a prompt at once, where a device asks for no other number
 
+_WORKSPACE_BYTES = 2**20  # partial results that a device's blocks hand to each other
+_ID_BYTES = 4
 _FLOAT_BYTES = 4
 
 
@@ -23,6 +23,7 @@ def plan_memory(
     kv_cache_bytes: int | None = None,
     max_sequences: int = 1,
     headroom_bytes: int = HEADROOM_BYTES,
+    prefill_chunk_tokens: int = PREFILL_CHUNK_TOKENS,
 ) -> MemoryPlan:
     """Divide `free_bytes`, less the headroom, into weights, scratch and KV pages.
 
@@ -38,13 +39,14 @@ def plan_memory(
             remains, up to a full context for each sequence.
         max_sequences: how many are open at once at most.
         headroom_bytes: kept free.
+        prefill_chunk_tokens: how many of a prompt's tokens the device computes at once at most.
 
     Raises:
         InsufficientVram: weights, scratch and KV pool are more than there is; where the pool's size is left
             open, the least pool counts.
     """
     weights_bytes = sum(align(tensor.size_bytes) for tensor in description.tensors)
-    chunk_tokens = min(PREFILL_CHUNK_TOKENS, description.context_length)
+    chunk_tokens = min(prefill_chunk_tokens, description.context_length)
     scratch_bytes = _scratch_bytes(description, chunk_tokens=chunk_tokens, max_sequences=max_sequences)
     page_bytes = align(description.kv_bytes_per_token * PAGE_TOKENS)
     least_pages = useful_pages = max_sequences
@@ -81,12 +83,15 @@ def pages_for(num_tokens: int, *, page_tokens: int = PAGE_TOKENS) -> int:
 
 
 def _scratch_bytes(description: ModelDescription, *, chunk_tokens: int, max_sequences: int) -> int:
-    """An upper bound: every intermediate of one layer in float32, and logits twice: raw and filtered."""
-    rows = max(chunk_tokens, max_sequences)
+    """An upper bound: every intermediate of one layer in float32, for a chunk and for a token; logits twice,
+    raw and filtered; what is noted of a sequence: its pages, and which ids it has generated.
+    """
+    rows = chunk_tokens + max_sequences
     widest = max(_layer_floats(layer) for layer in description.layers)
     activations = rows * (2 * description.hidden_size + widest) * _FLOAT_BYTES
     logits = max_sequences * 2 * description.vocab_size * _FLOAT_BYTES
-    return align(activations) + align(logits)
+    notes = max_sequences * (description.vocab_size + pages_for(description.context_length) * _ID_BYTES)
+    return align(activations) + align(logits) + align(notes) + _WORKSPACE_BYTES
 
 
 def _layer_floats(layer: Layer) -> int:

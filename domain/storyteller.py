@@ -24,8 +24,7 @@ class Storyteller:
         self._narrator.narrate(
             "execute_start",
             f"starting a job with {len(job.prompt_ids)} prompt tokens, at most {job.max_tokens} to come",
-            job_id=job.job_id,
-            correlation_id=job.correlation_id,
+            **_names(job),
             tokens_in=len(job.prompt_ids),
             max_tokens=job.max_tokens,
             prompt_chars=len(prompt),
@@ -36,8 +35,7 @@ class Storyteller:
     def job_ended(self, job: Job, terminal: TerminalEvent, generation: Generation | None) -> None:
         tokens_out = generation.tokens_out if generation else 0
         facts: dict[str, Any] = {
-            "job_id": job.job_id,
-            "correlation_id": job.correlation_id,
+            **_names(job),
             "tokens_in": len(job.prompt_ids),
             "tokens_out": tokens_out,
             "decode_time_ms": generation.decode_time_ms() if generation else 0,
@@ -54,9 +52,7 @@ class Storyteller:
             return
         outcome = outcome_of(terminal)
         if outcome is Outcome.ERROR:
-            self.failure(
-                terminal.code, terminal.message, job_id=job.job_id, correlation_id=job.correlation_id
-            )
+            self.failure(terminal.code, terminal.message, **_names(job))
         self._narrator.narrate(
             "execute_end",
             f"ended a job early after {tokens_out} tokens: {terminal.code}",
@@ -65,13 +61,16 @@ class Storyteller:
             **facts,
         )
 
-    def cancel_requested(self, job_id: str, correlation_id: str, *, found: bool) -> None:
+    def cancel_requested(
+        self, job_id: str, correlation_id: str, *, found: bool, trace_id: str | None = None
+    ) -> None:
         state = "running" if found else "not running"
         self._narrator.narrate(
             "cancel",
             f"asked to cancel a job that is {state}",
             job_id=job_id,
             correlation_id=correlation_id,
+            trace_id=trace_id,
             found=found,
         )
 
@@ -79,8 +78,7 @@ class Storyteller:
         self._narrator.narrate(
             "client_disconnect",
             "stopping a job whose client went away",
-            job_id=job.job_id,
-            correlation_id=job.correlation_id,
+            **_names(job),
         )
 
     def ailment(self, ailment: Ailment, error: WorkerError) -> None:
@@ -99,6 +97,11 @@ class Storyteller:
         self._narrator.narrate(
             "error", f"failed: {code}", level=Level.ERROR, error_kind=code, error_message=message, **facts
         )
+
+
+def _names(job: Job) -> dict[str, Any]:
+    """What finds all lines of a job."""
+    return {"job_id": job.job_id, "correlation_id": job.correlation_id, "trace_id": job.trace_id}
 
 
 def _milliseconds(seconds: float | None) -> int | None:

@@ -111,7 +111,12 @@ class Worker:
             raise WorkerUnhealthy(f"the worker takes no jobs: {ailment.value}")
 
     def admit(
-        self, body: Mapping[str, object], *, correlation_id: str, deadline_remaining_ms: int | None = None
+        self,
+        body: Mapping[str, object],
+        *,
+        correlation_id: str,
+        deadline_remaining_ms: int | None = None,
+        trace_id: str | None = None,
     ) -> Job:
         """Validate the fields of a request and take a slot for it.
 
@@ -132,6 +137,7 @@ class Worker:
             correlation_id=correlation_id,
             accepted_at_s=self._clock.monotonic_s(),
             deadline_remaining_ms=deadline_remaining_ms,
+            trace_id=trace_id,
         )
         self._jobs.register(job)
         return job
@@ -161,10 +167,10 @@ class Worker:
         self._engine.submit(job)
         self._wake_engine()
 
-    def cancel(self, job_id: str, *, correlation_id: str) -> None:
+    def cancel(self, job_id: str, *, correlation_id: str, trace_id: str | None = None) -> None:
         """Stop the job of that id, if it is active. Idempotent."""
         job = self._jobs.find(job_id)
-        self._story.cancel_requested(job_id, correlation_id, found=job is not None)
+        self._story.cancel_requested(job_id, correlation_id, found=job is not None, trace_id=trace_id)
         if job is not None:
             self._interrupt(job, "the job was cancelled")
 

@@ -20,6 +20,7 @@ class DeviceInfo:
     name: str
     total_bytes: int
     free_bytes: int
+    prefill_chunk_tokens: int  # of a prompt at once at most: a cancel waits for it; never depends on load
     compute_capability: int | None = None  # 90 for sm_90
     runtime_version: str | None = None
 

@@ -192,6 +192,14 @@ class ModelDescription:
     tensors: tuple[TensorInfo, ...]  # every tensor the model computes with, each once
 
     @property
+    def num_active_experts(self) -> int | None:
+        """Experts that compute each token in a layer that has any; None where no layer has."""
+        counts = [
+            each.feed_forward.num_active for each in self.layers if isinstance(each.feed_forward, Experts)
+        ]
+        return max(counts, default=None)
+
+    @property
     def kv_bytes_per_token(self) -> int:
         """Keys and values of one position in all layers, FP16."""
         return sum(2 * 2 * layer.attention.num_kv_heads * layer.attention.head_dim for layer in self.layers)

@@ -7,6 +7,7 @@ from typing import Protocol
 class Level(IntEnum):
     """Severity of an event, ordered."""
 
+    TRACE = 5
     DEBUG = 10
     INFO = 20
     WARN = 30

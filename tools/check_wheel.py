@@ -13,13 +13,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("domain", "ports", "adapters_inbound", "adapters_outbound", "backends", "app")
 LOOK = f"""
-import importlib, importlib.util
+import importlib, importlib.util, pkgutil
 from importlib.resources import files
 for name in {PACKAGES!r}:
     importlib.import_module(name)
     assert files(name).joinpath("py.typed").is_file(), f"{{name}} has no py.typed"
 import backends.cuda.backend, backends.fake.backend, app.main
-for tool in ("torch", "pytest", "cuda"):
+for module in pkgutil.iter_modules(backends.cuda.__path__):
+    importlib.import_module(f"backends.cuda.{{module.name}}")
+kernels = [file.name for file in files("backends.cuda.kernels").iterdir()]
+assert any(name.endswith(".cu") for name in kernels), "the kernels are not packaged"
+for tool in ("torch", "pytest", "cuda", "opentelemetry"):
     assert importlib.util.find_spec(tool) is None, f"{{tool}} came along"
 """
 

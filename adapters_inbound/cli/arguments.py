@@ -15,6 +15,7 @@ Other commands, each with its own --help:
   worker-orcd demo         start a worker with the model on board and ask it for a haiku
   worker-orcd tokenize     text to token ids, and back
   worker-orcd perplexity   how well a model predicts a text
+  worker-orcd proof        check a proof bundle, and replay its determinism pairs
 """
 
 

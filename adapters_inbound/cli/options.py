@@ -73,7 +73,7 @@ OPTIONS: tuple[Option, ...] = (
         "least level to narrate",
         "LEVEL",
         "INFO",
-        choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL", "MUTE"),
+        choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "MUTE"),
     ),
     Option(
         "log-format",
@@ -89,7 +89,7 @@ OPTIONS: tuple[Option, ...] = (
         "fake-fault",
         str,
         "inject a fault into --backend fake; may be repeated (see the README)",
-        "NAME@STEP[:ARG]",
+        "NAME@N[:ARG]",
         default=(),
         repeatable=True,
     ),

@@ -1,5 +1,6 @@
 """The HTTP face of the worker, assembled."""
 
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -12,15 +13,17 @@ from litestar.types import ASGIApp, ExceptionHandler
 from adapters_inbound.http.bearer_guard import BearerGuard
 from adapters_inbound.http.defects import narrate_defect
 from adapters_inbound.http.error_reply import reply_to
-from adapters_inbound.http.request_edge import RequestEdge, correlation_id_of
-from adapters_inbound.http.routes import Ports, cancel, execute, health
+from adapters_inbound.http.request_edge import RequestEdge, correlation_id_of, trace_of
+from adapters_inbound.http.routes import Ports, cancel, execute, health, shutdown
 from adapters_inbound.http.routes import metrics as metrics_route
+from adapters_inbound.http.web_page_guard import WebPageGuard
 from domain.errors import WorkerError
 from domain.worker import Worker
 from ports.clock import Clock
 from ports.ids import Ids
 from ports.metrics import Metrics
 from ports.narrator import Narrator
+from ports.tracing import Tracer
 
 
 def create_app(
@@ -30,6 +33,8 @@ def create_app(
     ids: Ids,
     narrator: Narrator,
     metrics: Metrics,
+    tracer: Tracer,
+    request_shutdown: Callable[[str], None],
     bearer_token: str | None = None,
     send_timeout_s: float = 30.0,
     body_timeout_s: float = 10.0,
@@ -42,16 +47,20 @@ def create_app(
         clock: for `X-Deadline`.
         ids: for requests that bring no correlation id.
         metrics: rendered for `/metrics`.
+        tracer: continues the traces of callers.
         narrator: told of defects and of deadlines that make no sense.
+        request_shutdown: told the correlation id when `/shutdown` has made the worker drain; ends it.
         bearer_token: asked of every caller of anything but `/health`; None asks nobody.
         send_timeout_s: a client that takes nothing for so long is given up.
         body_timeout_s: a body must have arrived after so long.
         ping_s: a stream silent for so long carries a comment, so that nobody on the way closes it.
     """
-    ports = Ports(worker, clock, narrator, metrics, body_timeout_s=body_timeout_s, ping_s=ping_s)
+    ports = Ports(
+        worker, clock, narrator, metrics, request_shutdown, body_timeout_s=body_timeout_s, ping_s=ping_s
+    )
     answer_error = _error_handler(narrator)
     app: ASGIApp = Litestar(
-        route_handlers=[execute, cancel, health, metrics_route],
+        route_handlers=[execute, cancel, shutdown, health, metrics_route],
         dependencies={"ports": Provide(lambda: ports, sync_to_thread=False)},
         exception_handlers={WorkerError: answer_error, HTTPException: answer_error, Exception: answer_error},
         guards=[_exact_path],
@@ -62,7 +71,9 @@ def create_app(
     )
     if bearer_token is not None:
         app = BearerGuard(app, token=bearer_token)
-    return RequestEdge(app, ids=ids, narrator=narrator, send_timeout_s=send_timeout_s)
+    return RequestEdge(
+        WebPageGuard(app), ids=ids, narrator=narrator, tracer=tracer, send_timeout_s=send_timeout_s
+    )
 
 
 def _exact_path(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -76,7 +87,7 @@ def _error_handler(narrator: Narrator) -> "ExceptionHandler[Exception]":
         correlation_id = correlation_id_of(request.scope)
         reply = reply_to(error, correlation_id)
         if reply.status == 500:
-            narrate_defect(narrator, error, correlation_id)
+            narrate_defect(narrator, error, correlation_id, trace_id=trace_of(request.scope).trace_id)
         return reply.litestar()
 
     return handle

@@ -14,7 +14,7 @@ _FIRST_EPOCH_MS = 10**11  # smaller integers are remaining milliseconds, larger 
 
 
 def deadline_remaining_ms(
-    scope: HTTPScope, *, clock: Clock, narrator: Narrator, correlation_id: str
+    scope: HTTPScope, *, clock: Clock, narrator: Narrator, correlation_id: str, trace_id: str | None
 ) -> int | None:
     """Milliseconds until the caller's deadline, negative once it has passed; None without one."""
     if not any(name == b"x-deadline" for name, _ in scope["headers"]):
@@ -28,6 +28,7 @@ def deadline_remaining_ms(
             "ignoring a deadline that is no time",
             level=Level.WARN,
             correlation_id=correlation_id,
+            trace_id=trace_id,
         )
         return None
 

@@ -19,6 +19,7 @@ from domain.errors import (
     RequestError,
     WorkerError,
 )
+from domain.redaction import redact
 
 # Spec §21.1. The nearest ancestor of an error's class decides.
 _STATUS: Mapping[type[WorkerError], int] = {
@@ -48,7 +49,7 @@ class ErrorReply:
     def body(self) -> bytes:
         error = {
             "code": self.code,
-            "message": self.message,
+            "message": redact(self.message),
             "retriable": self.retriable,
             "details": {"errors": [_field_error(each) for each in self.errors]},
             "correlation_id": self.correlation_id,
@@ -119,7 +120,7 @@ def _worker_error(error: WorkerError, correlation_id: str) -> ErrorReply:
 
 
 def _field_error(error: FieldError) -> dict[str, str]:
-    shown = {"field": error.field, "constraint": error.constraint, "message": error.message}
+    shown = {"field": error.field, "constraint": error.constraint, "message": redact(error.message)}
     if error.value is not None:
-        shown["value"] = error.value
+        shown["value"] = redact(error.value)
     return shown

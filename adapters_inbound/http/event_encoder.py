@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from domain.redaction import redact
 from ports.job_events import JobEnded, JobEvent, JobFailed, JobStarted, StopReason, TokenText
 
 PING = b": ping\n\n"
@@ -77,9 +78,8 @@ class EventEncoder:
             case JobEnded():
                 return _message(b"end", _end(event))
             case JobFailed():
-                return _message(
-                    b"error", Error(event.code, event.message, event.retriable, event.correlation_id)
-                )
+                message = redact(event.message)
+                return _message(b"error", Error(event.code, message, event.retriable, event.correlation_id))
 
 
 def _end(event: JobEnded) -> End:

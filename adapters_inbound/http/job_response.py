@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from typing import cast
 
-from litestar.types import HTTPResponseBodyEvent, Message, Receive, Scope, Send
+from litestar.types import HTTPResponseBodyEvent, HTTPScope, Message, Receive, Scope, Send
 
 from adapters_inbound.http.defects import narrate_defect
 from adapters_inbound.http.event_encoder import PING, EventEncoder
 from adapters_inbound.http.job_event_stream import JobEventStream
+from adapters_inbound.http.job_trace import JobTrace
+from adapters_inbound.http.request_edge import trace_of
 from domain.errors import WorkerError
 from domain.job import Job
 from domain.worker import Worker
 from ports.job_events import JobEnded, JobFailed
 from ports.narrator import Narrator
+from ports.tracing import RequestTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,18 @@ class JobResponse:
     deadline_remaining_ms: int | None
     ping_s: float
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trace = trace_of(cast("HTTPScope", scope))  # the route takes nothing else
         job = self.worker.admit(
             self.body,
             correlation_id=self.correlation_id,
             deadline_remaining_ms=self.deadline_remaining_ms,
+            trace_id=trace.trace_id,
         )
         client_gone = asyncio.create_task(_disconnect(receive))
         try:
             if await self._prepare(job, client_gone):
-                await self._stream(job, client_gone, send)
+                await self._stream(job, client_gone, trace, send)
         finally:
             client_gone.cancel()
             self.worker.leave(job)
@@ -56,25 +63,30 @@ class JobResponse:
         finally:
             preparing.cancel()  # the thread runs on; nobody waits for it
 
-    async def _stream(self, job: Job, client_gone: "asyncio.Task[None]", send: Send) -> None:
+    async def _stream(
+        self, job: Job, client_gone: "asyncio.Task[None]", trace: RequestTrace, send: Send
+    ) -> None:
         events = JobEventStream(asyncio.get_running_loop())
         client_gone.add_done_callback(lambda _: events.close())
         encoder = EventEncoder()
-        self.worker.start(job, events)
-        await send(_head())
-        try:
-            await self._pump(events, encoder, client_gone, send)
-        except Exception as error:  # a stream that has begun must still end with a terminal event
-            narrate_defect(self.narrator, error, self.correlation_id)
-            failure = JobFailed(
-                WorkerError.code, "internal error", WorkerError.retriable, self.correlation_id
-            )
-            await send(_chunk(encoder.encode(failure), last=True))
+        with closing(JobTrace(trace, job)) as job_trace:
+            self.worker.start(job, events)
+            await send(_head())
+            try:
+                await self._pump(events, encoder, job_trace, client_gone, send)
+            except Exception as error:  # a stream that has begun must still end with a terminal event
+                narrate_defect(self.narrator, error, self.correlation_id, trace_id=trace.trace_id)
+                failure = JobFailed(
+                    WorkerError.code, "internal error", WorkerError.retriable, self.correlation_id
+                )
+                job_trace.observe(failure)
+                await send(_chunk(encoder.encode(failure), last=True))
 
     async def _pump(
         self,
         events: JobEventStream,
         encoder: EventEncoder,
+        job_trace: JobTrace,
         client_gone: "asyncio.Task[None]",
         send: Send,
     ) -> None:
@@ -83,6 +95,7 @@ class JobResponse:
             if not batch:
                 await send(_chunk(PING))
             for event in batch:
+                job_trace.observe(event)
                 terminal = isinstance(event, JobEnded | JobFailed)
                 await send(_chunk(encoder.encode(event), last=terminal))
                 if terminal:

@@ -6,7 +6,7 @@ import msgspec
 from litestar.exceptions import ClientException
 from litestar.types import HTTPScope, Receive
 
-from adapters_inbound.http.request_headers import declared_length, is_json
+from adapters_inbound.http.request_headers import declared_length, declares_media_type, is_json
 from domain.errors import InvalidRequest
 
 MAX_BODY_BYTES = 2**20
@@ -24,17 +24,20 @@ async def read_json_object(scope: HTTPScope, receive: Receive, *, timeout_s: flo
         ClientException: 415 not declared as JSON, 413 too large, 408 too slow, 499 the client left.
         InvalidRequest: it is not a JSON object.
     """
-    if not is_json(scope):
-        raise ClientException("Content-Type must be application/json", status_code=415)
-    if declared_length(scope) > MAX_BODY_BYTES:
-        raise _too_large()
-    try:
-        async with asyncio.timeout(timeout_s):
-            body = await _read(receive)
-    except TimeoutError:
-        raise ClientException(
-            f"the body did not arrive within {timeout_s:g} s", status_code=408, headers=_CLOSE
-        ) from None
+    _require_json(scope)
+    return decode_object(await _read_in_time(scope, receive, timeout_s))
+
+
+async def read_optional_json_object(
+    scope: HTTPScope, receive: Receive, *, timeout_s: float
+) -> dict[str, object]:
+    """As `read_json_object`, but no body, declared as nothing or as JSON, is an empty object."""
+    if declares_media_type(scope):
+        _require_json(scope)
+    body = await _read_in_time(scope, receive, timeout_s)
+    if not body:
+        return {}
+    _require_json(scope)
     return decode_object(body)
 
 
@@ -52,6 +55,23 @@ def decode_object(body: bytes) -> dict[str, object]:
         raise InvalidRequest("the body is nested too deeply") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"the body is not a JSON object: {error}") from None
+
+
+def _require_json(scope: HTTPScope) -> None:
+    if not is_json(scope):
+        raise ClientException("Content-Type must be application/json", status_code=415)
+
+
+async def _read_in_time(scope: HTTPScope, receive: Receive, timeout_s: float) -> bytes:
+    if declared_length(scope) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read(receive)
+    except TimeoutError:
+        raise ClientException(
+            f"the body did not arrive within {timeout_s:g} s", status_code=408, headers=_CLOSE
+        ) from None
 
 
 async def _read(receive: Receive) -> bytes:

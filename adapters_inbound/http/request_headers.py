@@ -16,10 +16,19 @@ def single_header(scope: HTTPScope, name: bytes) -> bytes | None:
     return values[0] if len(values) == 1 else None
 
 
+def combined_header(scope: HTTPScope, name: bytes) -> bytes | None:
+    """The values of a header that is a list, in order, joined as RFC 9110 §5.3 has it; None without one."""
+    return b",".join(value for header, value in scope["headers"] if header == name) or None
+
+
 def offered_correlation_id(scope: HTTPScope) -> str | None:
     """The caller's correlation id where it is fit to be echoed and logged (spec §12)."""
     value = single_header(scope, b"x-correlation-id")
     return value.decode("ascii") if value is not None and _CORRELATION_ID.fullmatch(value) else None
+
+
+def declares_media_type(scope: HTTPScope) -> bool:
+    return any(header == b"content-type" for header, _ in scope["headers"])
 
 
 def is_json(scope: HTTPScope) -> bool:

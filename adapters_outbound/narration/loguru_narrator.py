@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from loguru import logger
 
-from adapters_outbound.narration.clean_text import clean_text
+from adapters_outbound.narration.safe_text import ascii_name, safe_text
 from ports.clock import Clock
 from ports.narrator import Level
 
@@ -18,6 +18,7 @@ ACTOR = "worker-orcd"
 _MAX_HUMAN_CHARS = 100
 
 _LOGURU_LEVELS = {
+    Level.TRACE: "TRACE",
     Level.DEBUG: "DEBUG",
     Level.INFO: "INFO",
     Level.WARN: "WARNING",
@@ -29,6 +30,8 @@ _LOGURU_LEVELS = {
 class LoguruNarrator:
     """Adds to every event who speaks, about what, and when (NARR-1001, NARR-7001 to 7005).
 
+    Every text of an event passes `safe_text`. An emitter and a time that the event brings are kept.
+
     Args:
         clock: for the time stamps.
         version: of this package.
@@ -38,24 +41,25 @@ class LoguruNarrator:
     def __init__(self, clock: Clock, *, version: str, identity: Mapping[str, object]) -> None:
         self._clock = clock
         self._emitter = f"{ACTOR}@{version}"
-        self._identity = dict(identity)
+        self._identity = {name: _safe(value) for name, value in identity.items()}
 
     def narrate(self, event: str, human: str, *, level: Level = Level.INFO, **fields: object) -> None:
         now = self._clock.utc_now()
-        facts = {name: _clean(value) for name, value in fields.items() if value is not None}
+        facts = {name: _safe(value) for name, value in fields.items() if value is not None}
+        action = ascii_name(event)
         narration = {
             "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": level.name,
             "component": ACTOR,
-            "event": event,
+            "event": action,
             **self._identity,
             "actor": ACTOR,
-            "action": event,
+            "action": action,
             "target": facts.get("job_id") or self._identity.get("model_ref", ACTOR),
-            "human": clean_text(human)[:_MAX_HUMAN_CHARS],
-            **facts,
+            "human": safe_text(human)[:_MAX_HUMAN_CHARS],
             "emitted_by": self._emitter,
             "emitted_at_ms": round(now.timestamp() * 1000),
+            **facts,
         }
         logger.bind(narration=narration).log(_LOGURU_LEVELS[level], "")
 
@@ -80,5 +84,13 @@ def _line(record: "Record", line: str) -> str:
     return "{extra[line]}\n"
 
 
-def _clean(value: object) -> object:
-    return clean_text(value) if isinstance(value, str) else value
+def _safe(value: object) -> object:
+    match value:
+        case str():
+            return safe_text(value)
+        case Mapping():
+            return {safe_text(str(name)): _safe(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_safe(each) for each in value]
+        case _:
+            return value

@@ -13,7 +13,7 @@ def configure_narration(level: str, log_format: str) -> None:
     """Send narration to standard output as JSON lines, or to standard error for people.
 
     Args:
-        level: the least to send, `DEBUG` to `FATAL`; `MUTE` sends nothing.
+        level: the least to send, `TRACE` to `FATAL`; `MUTE` sends nothing.
         log_format: `json` or `pretty`.
 
     Replaces what was configured before. Call it once, from the process's main function.

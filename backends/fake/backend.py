@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from backends.fake.faults import Fault, FaultInjector
+from backends.fake.fault_injector import FaultInjector
+from backends.fake.faults import Fault
 from backends.fake.ledger import MemoryClass, VramLedger
 from backends.fake.model import FakeModel
 from backends.fake.weight_loader import load_weights
 from domain.errors import DeviceError, InvalidDevice, ModelLoadFailed
+from domain.memory_plan import PREFILL_CHUNK_TOKENS
 from ports.compute_backend import DeviceInfo, OnProgress
 from ports.loaded_model import LoadedModel
 from ports.memory import MemoryPlan
@@ -50,7 +52,7 @@ class FakeDevice:
         self.is_closed = False
 
     def info(self) -> DeviceInfo:
-        return DeviceInfo(0, _NAME, self._ledger.total_bytes, self._ledger.free_bytes)
+        return DeviceInfo(0, _NAME, self._ledger.total_bytes, self._ledger.free_bytes, PREFILL_CHUNK_TOKENS)
 
     def load_model(
         self,
@@ -67,7 +69,9 @@ class FakeDevice:
             raise ModelLoadFailed(f"{file.path}: the device holds a model already, and keeps it for life")
         with ExitStack() as memory:
             self._allocate(description, plan, memory)
-            weights = load_weights(description, file, chunk_bytes=chunk_bytes, on_progress=on_progress)
+            weights = load_weights(
+                description, file, chunk_bytes=chunk_bytes, on_progress=self._uploading(on_progress)
+            )
             self._model = FakeModel(
                 weights, plan, ledger=self._ledger, memory=memory.pop_all(), faults=self._faults
             )
@@ -84,4 +88,15 @@ class FakeDevice:
         sizes.append((MemoryClass.KV_CACHE, plan.kv_cache_bytes))
         sizes.append((MemoryClass.SCRATCH, plan.scratch_bytes))
         for memory_class, size_bytes in sizes:
+            self._faults.begin_allocation(size_bytes, is_load=True)
             memory.callback(self._ledger.free, self._ledger.allocate(memory_class, size_bytes))
+
+    def _uploading(self, on_progress: OnProgress) -> OnProgress:
+        """Count every piece as an upload, which may be ordered to fail. The first call reports none."""
+
+        def report(done_bytes: int, total_bytes: int) -> None:
+            if done_bytes:
+                self._faults.begin_upload()
+            on_progress(done_bytes, total_bytes)
+
+        return report

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.fake.faults import FaultInjector
+from backends.fake.fault_injector import FaultInjector
 from backends.fake.forward import forward, logits
 from backends.fake.kv_cache import KvCache
 from backends.fake.kv_pages import PagePool
@@ -39,7 +39,7 @@ class FakeModel:
         self._ledger = ledger
         self._memory = memory  # frees every allocation, once, when it is closed
         self._faults = faults
-        self._pages = PagePool(plan.num_kv_pages, page_bytes=plan.kv_page_bytes)
+        self._pages = PagePool(plan.num_kv_pages, page_bytes=plan.kv_page_bytes, faults=faults)
         self._sequences: dict[SequenceId, OpenSequence] = {}
         self._next_id = 0
 

@@ -1,8 +1,9 @@
 """Classic GPT: LayerNorm, learned positions, attention with biases throughout, GELU.
 
-Architecture `gpt2`, also by the name of `gpt`.
+Architecture `gpt2`, also by the name of `gpt`; tensors also by the names of the framework.
 """
 
+from domain.architectures.gpt2_names import framework_aliases
 from domain.architectures.parts import assemble, fused, layer_norm, linear
 from domain.architectures.settings import read_settings
 from domain.architectures.tensor_roles import TensorRoles
@@ -27,7 +28,7 @@ class _Reader:
         self._settings = read_settings(file, architecture)
         eps_key = f"{architecture}.attention.layer_norm_epsilon"
         self._eps = optional_float(file, eps_key, default=_DEFAULT_EPS, above=0.0, maximum=0.1)
-        self._roles = TensorRoles(file)
+        self._roles = TensorRoles(file, aliases=framework_aliases(file.tensors))
 
     def description(self) -> ModelDescription:
         settings = self._settings

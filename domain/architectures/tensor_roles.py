@@ -1,5 +1,7 @@
 """The tensors of a file, handed out by name, each checked against the shape its role needs."""
 
+from collections.abc import Mapping
+
 from domain.metadata import refusal, shown
 from ports.model_file import ModelFile, TensorInfo
 from ports.tensor_types import TensorType
@@ -10,8 +12,10 @@ _VECTOR_TYPES = (TensorType.F32, TensorType.F16)
 class TensorRoles:
     """What a family asks of a file. Remembers what was taken, so that nothing is left over unnoticed."""
 
-    def __init__(self, file: ModelFile) -> None:
+    def __init__(self, file: ModelFile, *, aliases: Mapping[str, str] | None = None) -> None:
+        """Hand out the tensors of `file`; `aliases` says what it calls some of them, by our name for them."""
         self._file = file
+        self._aliases = aliases or {}
         self._taken: dict[str, TensorInfo] = {}
 
     def matrix(self, name: str, *, rows: int, columns: int) -> TensorInfo:
@@ -47,7 +51,7 @@ class TensorRoles:
         return self._floats(name, (num_experts, length))
 
     def has(self, name: str) -> bool:
-        return name in self._file.tensors
+        return self._aliases.get(name, name) in self._file.tensors
 
     def num_rows(self, name: str) -> int:
         """First dimension of a matrix whose height the file decides.
@@ -89,11 +93,11 @@ class TensorRoles:
             turned = " (transposed)" if tensor.shape == shape[::-1] else ""
             actual = f"{list(tensor.shape)}{turned}"
             raise refusal(self._file, f"shape of tensor {name}", expected=str(list(shape)), actual=actual)
-        self._taken[name] = tensor
+        self._taken[tensor.name] = tensor
         return tensor
 
     def _find(self, name: str, expected: str) -> TensorInfo:
         try:
-            return self._file.tensors[name]
+            return self._file.tensors[self._aliases.get(name, name)]
         except KeyError:
             raise refusal(self._file, f"tensor {name}", expected=expected, actual="no such tensor") from None

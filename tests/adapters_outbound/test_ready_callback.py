@@ -75,7 +75,7 @@ async def notify(url: str) -> tuple[list[float], RecordingNarrator]:
     return pauses, narrator
 
 
-@pytest.mark.req("SYS-5.3.1", "SYS-6.3.4")
+@pytest.mark.req("SYS-5.3.1", "SYS-6.3.4", "SYS-5.7.3", "SYS-6.3.8", "SYS-2.1.3")
 async def test_the_pool_manager_is_told_everything_once(receiver: Receiver) -> None:
     receiver.statuses = [204]
 

@@ -1,27 +1,20 @@
 """What the process gives back, seen from inside: everything, whatever happens."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
-from dependency_injector import providers
+from gguf import GGUFReader
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from adapters_inbound.cli.options import OptionValue
-from app.container import Container
-from app.process import WorkerProcess
-from app.settings import Settings, merge, validate
+from app.settings import Settings
 from backends.fake.backend import FakeBackend, FakeDevice
-from tests.support.doubles import RecordingNarrator
-from tests.support.tiny_gguf import TOKENS, write_tiny_gguf
+from backends.fake.faults import parse_fault
+from tests.support.in_process import run, settings_with
+from tests.support.tiny_gguf import TOKENS
 
 
 class WatchedBackend(FakeBackend):
@@ -35,18 +28,6 @@ class WatchedBackend(FakeBackend):
     def taken_bytes(self) -> int:
         info = self.device.info()
         return info.total_bytes - info.free_bytes
-
-
-def settings_with(folder: Path, **options: OptionValue) -> Settings:
-    given: dict[str, OptionValue] = {
-        "worker_id": "0b0c7a30-0000-4000-8000-000000000000",
-        "model": str(write_tiny_gguf(folder / "tiny.gguf")),
-        "gpu_device": 0,
-        "port": 0,
-        "backend": "fake",
-    }
-    values, _ = merge({**given, **options}, {})
-    return validate(values)
 
 
 @pytest.fixture
@@ -63,26 +44,7 @@ def write_tokenizer_json(path: Path, tokens: list[str]) -> str:
     return str(path)
 
 
-def run(
-    settings: Settings, backend: WatchedBackend, on_event: Callable[[str], None] = lambda _: None
-) -> tuple[int, RecordingNarrator]:
-    """Run a worker process in this one until it fails or is ready; `on_event` hears of every narration."""
-
-    class Narrator(RecordingNarrator):
-        def narrate(self, event: str, human: str, **fields: Any) -> None:
-            super().narrate(event, human, **fields)
-            on_event(event)
-            if event == "ready":
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
-
-    narrator = Narrator()
-    container = Container(settings=settings, identity={})
-    container.backend.override(providers.Object(backend))
-    container.narrator.override(providers.Object(narrator))
-    return uvloop.run(WorkerProcess(container).run()), narrator
-
-
-@pytest.mark.req("M0-W-1340", "M0-SYS-6.3.1")
+@pytest.mark.req("M0-W-1340", "M0-SYS-6.3.1", "M0-W-1400", "M0-W-1401", "SYS-2.4.2")
 def test_a_worker_that_leaves_has_freed_its_device_before_it_says_so(settings: Settings) -> None:
     backend = WatchedBackend(2**30)
     taken: dict[str, int] = {}
@@ -97,7 +59,7 @@ def test_a_worker_that_leaves_has_freed_its_device_before_it_says_so(settings: S
     assert taken["ready"] > 0 == taken["shutdown"]
 
 
-@pytest.mark.req("M0-W-1111")
+@pytest.mark.req("M0-W-1111", "M0-W-1401")
 def test_a_load_that_fails_gives_the_device_back(settings: Settings) -> None:
     backend = WatchedBackend(2**20)
 
@@ -106,6 +68,67 @@ def test_a_load_that_fails_gives_the_device_back(settings: Settings) -> None:
     assert (1, ["INSUFFICIENT_VRAM"]) == (status, [e["error_kind"] for e in narrator.named("error")])
     assert 0 == backend.taken_bytes
     assert backend.device.is_closed
+
+
+@pytest.mark.req("M0-W-1020", "M0-W-1111", "M0-W-1011")
+def test_memory_may_run_out_at_any_allocation_of_the_load(settings: Settings) -> None:
+    num_tensors = len(GGUFReader(settings.model).tensors)
+
+    errors = errors_of_failed_loads(settings, "load-allocation-failure")
+
+    assert num_tensors + 2 == len(errors)  # the KV pool, the scratch space
+    for error in errors:
+        assert ("INSUFFICIENT_VRAM", 0) == (error["error_kind"], error["gpu_device"])
+        assert settings.model == error["model_path"]
+        assert {"vram_required_bytes", "vram_available_bytes"} <= error.keys()
+
+
+@pytest.mark.req("M0-W-1222", "M0-W-1111")
+def test_a_copy_to_the_device_may_fail_at_any_piece_of_the_file(settings: Settings) -> None:
+    errors = errors_of_failed_loads(settings, "upload-failure")
+
+    assert len(errors) >= len(GGUFReader(settings.model).tensors)
+    assert {"MODEL_LOAD_FAILED"} == {error["error_kind"] for error in errors}
+
+
+def errors_of_failed_loads(settings: Settings, fault: str) -> list[dict[str, Any]]:
+    """Start with the fault striking ever later until it does not any more; each failed start frees all."""
+    errors: list[dict[str, Any]] = []
+    for number in range(100):
+        backend = WatchedBackend(2**30, [parse_fault(f"{fault}@{number}")])
+        status, narrator = run(settings, backend)
+
+        assert (0, True) == (backend.taken_bytes, backend.device.is_closed)
+        if status == 0:
+            return errors
+        assert "ready" not in narrator.names()
+        errors += narrator.named("error")
+    raise AssertionError(f"it never starts: {errors[-1]}")
+
+
+@pytest.mark.req("M0-W-1410", "M0-W-1210")
+@pytest.mark.parametrize(
+    ("found", "replacement"),
+    [
+        (b"GGUF", b"GGML"),
+        (b"llama", b"mamba"),
+        (b"attn_q.weight", b"attn_x.weight"),
+        (b"embedding_length", b"embedding_lengtx"),
+        (b"tokenizer.ggml.tokens", b"tokenizer.ggml.tokenx"),
+    ],
+    ids=["magic", "architecture", "missing tensor", "missing key", "missing vocabulary"],
+)
+def test_a_file_that_does_not_hold_is_refused_before_anything_is_allocated(
+    tmp_path: Path, found: bytes, replacement: bytes
+) -> None:
+    settings = settings_with(tmp_path)
+    model = Path(settings.model)
+    model.write_bytes(model.read_bytes().replace(found, replacement))
+
+    # An allocation, had it come first, would have failed as INSUFFICIENT_VRAM.
+    status, narrator = run(settings, WatchedBackend(2**30, [parse_fault("load-allocation-failure@*")]))
+
+    assert (1, ["MODEL_LOAD_FAILED"]) == (status, [error["error_kind"] for error in narrator.named("error")])
 
 
 @pytest.mark.req("M0-W-1360", "M0-W-1364")

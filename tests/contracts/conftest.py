@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from backends.cuda.backend import CudaBackend
 from backends.fake.backend import FakeBackend
 from ports.compute_backend import Device
 from ports.loaded_model import LoadedModel
@@ -11,7 +12,10 @@ from tests.contracts.backend_support import MakeBackend, load
 from tests.models.memory_file import MemoryModelFile
 from tests.models.tiny import TinyShape, tiny_model
 
-BACKENDS = [pytest.param(FakeBackend, id="fake")]
+BACKENDS = [
+    pytest.param(FakeBackend, id="fake"),
+    pytest.param(CudaBackend, id="cuda", marks=pytest.mark.gpu),
+]
 SHAPES = [
     pytest.param(TinyShape("llama"), id="llama"),
     pytest.param(TinyShape("qwen2", is_tied=True), id="qwen2"),

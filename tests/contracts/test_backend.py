@@ -1,7 +1,9 @@
 """What every compute backend must do: devices, loading, memory of sequences."""
 
 import dataclasses
+import logging
 
+import numpy as np
 import pytest
 
 from domain.architectures import describe
@@ -29,6 +31,8 @@ from tests.contracts.backend_support import (
 )
 from tests.models.memory_file import MemoryModelFile
 
+pytestmark = pytest.mark.req("M0-W-1006", "M0-W-1051", "M0-W-1052")
+
 # Devices
 
 
@@ -52,6 +56,7 @@ def test_a_device_says_what_it_is(device: Device) -> None:
     assert 0 < info.free_bytes <= info.total_bytes
 
 
+@pytest.mark.req("M0-W-1400", "M0-W-1401")
 def test_a_closed_device_takes_its_model_along_and_closes_again(device: Device, model: LoadedModel) -> None:
     model.open_sequence(PROMPT, GREEDY, max_tokens=4)
     device.close()
@@ -60,10 +65,35 @@ def test_a_closed_device_takes_its_model_along_and_closes_again(device: Device, 
     assert 0 == model.memory().used_bytes
 
 
+@pytest.mark.req("M0-W-1050")
+def test_a_backend_neither_logs_nor_prints(
+    make_backend: MakeBackend,
+    file: MemoryModelFile,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.NOTSET)
+    backend = make_backend()
+    with pytest.raises((DeviceNotFound, InvalidDevice)):
+        backend.open_device(64)
+    device = backend.open_device(0)
+    model = load(device, file)
+    run(model, PROMPT, HOT)
+    model.score(PROMPT)
+    model.open_sequence([1], GREEDY, max_tokens=127)
+    with pytest.raises(VramExhausted):
+        model.open_sequence(PROMPT, GREEDY, max_tokens=100)
+    model.close()
+    device.close()
+
+    assert ("", "") == capfd.readouterr()
+    assert [] == caplog.records
+
+
 # Loading
 
 
-@pytest.mark.req("M0-W-1011", "M0-W-1220")
+@pytest.mark.req("M0-W-1011", "M0-W-1220", "M0-SYS-2.2.1")
 def test_a_loaded_model_takes_what_was_planned_to_the_byte(device: Device, file: MemoryModelFile) -> None:
     plan = plan_for(device, file)
     memory = load(device, file).memory()
@@ -103,6 +133,7 @@ def test_a_device_holds_one_model_for_life(device: Device, model: LoadedModel, f
         load(device, file)
 
 
+@pytest.mark.req("M0-W-1020", "M0-SYS-2.2.1")
 def test_a_plan_that_does_not_fit_leaves_nothing_behind(device: Device, file: MemoryModelFile) -> None:
     free_bytes = device.info().free_bytes
     plan = plan_for(device, file)
@@ -128,6 +159,7 @@ def test_a_file_that_shrinks_while_it_loads_leaves_nothing_behind(
 # Sequences
 
 
+@pytest.mark.req("M0-W-1021", "M0-SYS-2.2.1")
 def test_a_sequence_that_does_not_fit_takes_nothing_and_the_next_one_runs(model: LoadedModel) -> None:
     expected = run(model, PROMPT)
     held = model.open_sequence(PROMPT, GREEDY, max_tokens=PAGE_TOKENS * 4)
@@ -166,6 +198,7 @@ def test_what_cannot_be_computed_is_refused_and_takes_nothing(
     assert before == model.memory()
 
 
+@pytest.mark.req("M0-W-1011", "SYS-2.4.2")
 def test_jobs_leave_the_memory_as_it_was_after_load(model: LoadedModel) -> None:
     before = model.memory()
     for seed in range(3):
@@ -192,12 +225,30 @@ def test_a_closed_sequence_closes_again_and_an_unknown_one_too(model: LoadedMode
     assert before == model.memory()
 
 
+@pytest.mark.req("M0-W-1401")
 def test_a_closed_model_holds_nothing_and_closes_again(model: LoadedModel) -> None:
     model.open_sequence(PROMPT, GREEDY, max_tokens=4)
     model.close()
     model.close()
 
     assert 0 == model.memory().used_bytes
+
+
+@pytest.mark.req("M0-W-1002")
+def test_use_changes_nothing_of_a_model(model: LoadedModel) -> None:
+    every_token = range(96)
+    scores, memory = model.score(every_token), model.memory()
+    for sampling in (GREEDY, HOT):
+        run(model, PROMPT, sampling)
+    abandoned = model.open_sequence(PROMPT, HOT, max_tokens=100)
+    model.step()
+    with pytest.raises(VramExhausted):
+        model.open_sequence(PROMPT, HOT, max_tokens=100)
+    model.close_sequence(abandoned)
+
+    assert np.array_equal(scores, model.score(every_token))
+    assert memory == model.memory()
+    assert model.check_residency()
 
 
 @pytest.mark.req("M0-W-1012")

@@ -27,6 +27,8 @@ from tests.contracts.backend_support import (
 )
 from tests.models.memory_file import MemoryModelFile
 
+pytestmark = pytest.mark.req("M0-W-1006", "M0-W-1051", "M0-W-1052")
+
 # Steps
 
 

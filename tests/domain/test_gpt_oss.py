@@ -8,7 +8,7 @@ import pytest
 from domain.architectures import describe
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
-from domain.memory_plan import plan_memory
+from domain.memory_plan import align, plan_memory
 from ports.model_description import Experts, Rope, RopePairing, Yarn
 from ports.model_file import MetadataValue
 from ports.tensor_types import TensorType
@@ -37,6 +37,12 @@ def test_even_layers_have_a_window_and_all_have_sinks() -> None:
     assert ["blk.0.attn_sinks.weight", "blk.1.attn_sinks.weight", "blk.2.attn_sinks.weight"] == [
         layer.attention.sinks.name for layer in layers if layer.attention.sinks is not None
     ]
+
+
+@pytest.mark.req("M0-W-1350")
+def test_the_experts_of_a_token_are_counted_and_other_families_have_none() -> None:
+    assert 2 == describe(gpt_oss("expert_used_count", 2)).num_active_experts
+    assert None is describe(tiny_model(TinyShape("llama"))).num_active_experts
 
 
 def test_a_window_as_wide_as_the_context_is_none() -> None:
@@ -96,9 +102,9 @@ def test_scratch_space_holds_every_active_expert_of_every_row() -> None:
         model = describe(gpt_oss("expert_used_count", num_active))
         return plan_memory(model, free_bytes=2**30, gpu_device=0, path="/m.gguf").scratch_bytes
 
-    rows, float_bytes, arrays = 128, 4, 3  # gate, up and their product
+    rows, float_bytes, arrays = 128 + 1, 4, 3  # a chunk and a token; gate, up and their product
 
-    assert rows * float_bytes * arrays * 128 == scratch_bytes(3) - scratch_bytes(2)
+    assert align(rows * float_bytes * arrays * 128) == scratch_bytes(3) - scratch_bytes(2)
 
 
 def test_the_file_is_named_after_its_experts_format() -> None:

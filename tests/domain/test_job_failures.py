@@ -83,7 +83,7 @@ def test_a_lost_device_makes_the_worker_refuse_for_good() -> None:
         bench.admit("second")
 
 
-@pytest.mark.req("M0-W-1012")
+@pytest.mark.req("M0-W-1012", "SYS-6.3.7")
 def test_lost_residency_is_noticed_between_steps_and_never_heals() -> None:
     bench = Bench(residency_check_s=60.0)
     bench.model.resident = False

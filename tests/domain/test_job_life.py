@@ -21,7 +21,7 @@ EOS = 257
 BASELINE = 1000  # bytes the scripted model holds with no sequence open
 
 
-@pytest.mark.req("M0-W-1310", "M0-W-1312")
+@pytest.mark.req("M0-W-1310", "M0-W-1312", "SYS-2.3.2")
 def test_a_job_starts_answers_and_ends() -> None:
     sink = Bench().run(max_tokens=4, seed=7)
 

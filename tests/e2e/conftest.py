@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.launcher import WorkerProcessHandle
+from tests.proof_bundle.recorded_worker import recorded_worker
+from tests.proof_bundle.records import ProofRecorder
 from tests.support.tiny_gguf import write_tiny_gguf
 
 Start = Callable[..., WorkerProcessHandle]
@@ -22,6 +24,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the workers of the test work, and would keep temporary files if they had any."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
 def command(tiny_model: Path) -> list[str]:
     """The command line of a worker on the tiny model, complete."""
     options = {"model": tiny_model, "worker-id": uuid.uuid4(), "gpu-device": 0, "port": 0, "backend": "fake"}
@@ -29,21 +41,21 @@ def command(tiny_model: Path) -> list[str]:
 
 
 @pytest.fixture
-def start(tiny_model: Path) -> Iterator[Start]:
+def start(tiny_model: Path, proof: ProofRecorder) -> Iterator[Start]:
     """Start a worker with these extra arguments; it is stopped when the test ends."""
     with ExitStack() as running:
 
         def start_worker(*arguments: str, model: Path = tiny_model) -> WorkerProcessHandle:
             defaults = ["--model", str(model), "--backend", "fake", "--fake-vram-mb", "512"]
-            return running.enter_context(WorkerProcessHandle([*defaults, *arguments]))
+            return running.enter_context(recorded_worker(proof, [*defaults, *arguments]))
 
         yield start_worker
 
 
 @pytest.fixture(scope="module")
-def worker(tiny_model: Path) -> Iterator[WorkerProcessHandle]:
+def worker(tiny_model: Path, proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
     """One healthy worker that the tests of a module share."""
-    with WorkerProcessHandle(["--model", str(tiny_model), "--backend", "fake"]) as handle:
+    with recorded_worker(proof, ["--model", str(tiny_model), "--backend", "fake"]) as handle:
         yield handle
 
 

@@ -13,14 +13,12 @@ from adapters_outbound.gguf.opener import GgufModelFileOpener
 from app.client import Answer
 from app.demo import MODEL_ON_BOARD
 from app.launcher import WorkerProcessHandle
+from tests.proof_bundle.recorded_worker import recorded_worker
+from tests.proof_bundle.records import ProofRecorder
+from tests.support.minute import minute_in_words
 from tools.haiku.lexicon import is_haiku
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
-SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-    " seventeen eighteen nineteen"
-).split()
-TENS = ("twenty", "thirty", "forty", "fifty")
 TOPICS = (
     "rain",
     "GPU computing",
@@ -36,8 +34,8 @@ TOPICS = (
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[WorkerProcessHandle]:
-    with WorkerProcessHandle(["--model", str(MODEL), "--backend", "fake"]) as handle:
+def worker(proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
+    with recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"]) as handle:
         yield handle
 
 
@@ -45,19 +43,11 @@ def ask(worker: WorkerProcessHandle, prompt: str, **fields: object) -> Answer:
     return worker.client.complete({"job_id": "haiku", "prompt": prompt, "max_tokens": 64, **fields})
 
 
-def minute_in_words() -> str:
-    minute = datetime.now(UTC).minute
-    tens, unit = divmod(minute, 10)
-    if minute < 20:
-        return SMALL[minute]
-    return TENS[tens - 2] + (f"-{SMALL[unit]}" if unit else "")
-
-
 @pytest.mark.req("M0-W-1800")
 def test_it_writes_a_haiku_that_holds_the_minute_and_a_nonce_made_up_now(worker: WorkerProcessHandle) -> None:
     kept = 0
     for _ in range(10):
-        minute, nonce = minute_in_words(), secrets.token_hex(4)
+        minute, nonce = minute_in_words(datetime.now(UTC)), secrets.token_hex(4)
         prompt = f"Write a haiku about GPU computing that contains the word {minute} and the code {nonce}."
         answer = ask(worker, prompt, temperature=0.7, seed=42)
         kept += minute in answer.text and nonce in answer.text and answer.end["stop_reason"] == "EOS"

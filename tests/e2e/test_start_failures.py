@@ -1,5 +1,6 @@
 """A worker that cannot start says why, once, and leaves with the right status and nothing behind."""
 
+import errno
 import json
 import socket
 import struct
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.ports import free_port
 
 RunToExit = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -28,7 +31,7 @@ def only_error(finished: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
     return error
 
 
-@pytest.mark.req("M0-W-1700", "M0-W-1111")
+@pytest.mark.req("M0-W-1700", "M0-W-1111", "M0-SYS-2.2.1")
 def test_the_default_backend_without_a_device_fails_and_never_falls_back(run_to_exit: RunToExit) -> None:
     finished = run_to_exit(backend="cuda")
 
@@ -144,9 +147,10 @@ def test_wrong_usage_leaves_with_status_2_and_nothing_on_standard_output(run_to_
 
 
 @pytest.mark.req("M0-W-1111", "SYS-6.3.4")
-def test_a_refused_ready_callback_ends_the_worker_and_frees_its_port(run_to_exit: RunToExit) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def test_a_refused_ready_callback_ends_the_worker_and_frees_its_port(
+    run_to_exit: RunToExit, empty_folder: Path
+) -> None:
+    port = free_port()
     with refusing_receiver() as url:
         finished = run_to_exit(port=str(port), callback_url=url)
 
@@ -154,6 +158,69 @@ def test_a_refused_ready_callback_ends_the_worker_and_frees_its_port(run_to_exit
     assert "status 403" in finished.stderr
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+    assert [] == list(empty_folder.iterdir())
+
+
+FAILURES: dict[str, tuple[str, dict[str, str]]] = {
+    "bad setting": ("INVALID_REQUEST", {"kv_cache_size_mb": "-1"}),
+    "no such device": ("CUDA_ERROR", {"gpu_device": "7"}),
+    "no device at all": ("CUDA_ERROR", {"backend": "cuda"}),
+    "no model": ("MODEL_LOAD_FAILED", {"model": "/nowhere/model.gguf"}),
+    "no tokenizer": ("MODEL_LOAD_FAILED", {"tokenizer": "/nowhere/tokenizer.json"}),
+    "too little memory": ("INSUFFICIENT_VRAM", {"fake_vram_mb": "256"}),
+    "memory gone meanwhile": ("INSUFFICIENT_VRAM", {"fake_fault": "load-allocation-failure@5"}),
+    "copy that fails half-way": ("MODEL_LOAD_FAILED", {"fake_fault": "upload-failure@10"}),
+}
+
+
+@pytest.mark.req("M0-W-1111", "M0-W-1110")
+@pytest.mark.parametrize(("code", "options"), FAILURES.values(), ids=FAILURES)
+def test_a_start_that_fails_opens_no_port_and_leaves_no_file(
+    code: str, options: dict[str, str], run_to_exit: RunToExit, empty_folder: Path
+) -> None:
+    port = free_port()
+    with watched(port) as answers:
+        finished = run_to_exit(port=str(port), **options)
+
+    assert (1, code) == (finished.returncode, only_error(finished)["error_kind"])
+    assert len(answers) > 10
+    assert {errno.ECONNREFUSED} == set(answers)
+    assert [] == list(empty_folder.iterdir())
+
+
+@pytest.mark.req("M0-W-1111", "M0-W-1110")
+def test_a_start_at_a_port_that_another_holds_does_not_listen_on_it_either(
+    run_to_exit: RunToExit, empty_folder: Path
+) -> None:
+    port = free_port()
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))  # and does not listen, so that any answer would be the worker's
+        with watched(port) as answers:
+            finished = run_to_exit(port=str(port))
+
+    assert (1, "INVALID_REQUEST") == (finished.returncode, only_error(finished)["error_kind"])
+    assert {errno.ECONNREFUSED} == set(answers)
+    assert [] == list(empty_folder.iterdir())
+
+
+@contextmanager
+def watched(port: int) -> Iterator[list[int]]:
+    """Try to connect to `port` over and over; yields what each attempt has ended with so far."""
+    answers: list[int] = []
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.002):
+            with socket.socket() as client:
+                answers.append(client.connect_ex(("127.0.0.1", port)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield answers
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 @contextmanager

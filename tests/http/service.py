@@ -12,6 +12,7 @@ from adapters_inbound.http.connection_guard import ConnectionLimits
 from adapters_inbound.http.server import HttpServer, bind
 from adapters_outbound.prometheus_metrics import PrometheusMetrics
 from adapters_outbound.system import SystemClock
+from adapters_outbound.tracing.passive import PassiveTracer
 from app.inference_thread import InferenceThread
 from domain.engine import Engine
 from domain.health import Health
@@ -19,6 +20,7 @@ from domain.job_table import JobTable
 from domain.storyteller import Storyteller
 from domain.worker import Limits, Worker
 from ports.tokenizer import Tokenizer
+from ports.tracing import Tracer
 from tests.http.client import Connection
 from tests.support.bench_worker import INFO
 from tests.support.doubles import ByteTokenizer, CountingEntropy, RecordingNarrator
@@ -54,13 +56,20 @@ class Service:
     inference_timeout_s: float = 60.0
     connection: ConnectionLimits = field(default_factory=ConnectionLimits)
     options: dict[str, Any] = field(default_factory=dict)
+    num_active_experts: int | None = None
+    tracer: Tracer = field(default_factory=PassiveTracer)
 
     async def __aenter__(self) -> Self:
         self.narrator = RecordingNarrator()
+        self.shutdown_requests: list[str] = []  # correlation ids
         self.health = Health()
         self.jobs = JobTable(self.num_slots)
         self.thread = InferenceThread()
-        self.metrics = PrometheusMetrics(worker_id=INFO.worker_id, quant_kind=INFO.quant_kind)
+        self.metrics = PrometheusMetrics(
+            worker_id=INFO.worker_id,
+            quant_kind=INFO.quant_kind,
+            num_active_experts=self.num_active_experts,
+        )
         self.worker = self._wire()
         self.metrics.watch(self.worker.gauges)
         ids = CountingIds()
@@ -70,6 +79,8 @@ class Service:
             ids=ids,
             narrator=self.narrator,
             metrics=self.metrics,
+            tracer=self.tracer,
+            request_shutdown=self.shutdown_requests.append,
             **self.options,
         )
         self.server = HttpServer(self.app, bind("127.0.0.1", 0), ids=ids, limits=self.connection)

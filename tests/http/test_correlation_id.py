@@ -16,7 +16,7 @@ async def client() -> AsyncIterator[Connection]:
         yield connection
 
 
-@pytest.mark.req("SYS-5.6.1", "SYS-10.3.1")
+@pytest.mark.req("SYS-5.6.1", "SYS-10.3.1", "NARR-2004")
 @pytest.mark.parametrize(
     ("method", "target", "payload", "headers", "status"),
     [
@@ -45,6 +45,7 @@ async def test_it_comes_back_on_every_response(
         assert "Cid-1" == reply.error["correlation_id"]
 
 
+@pytest.mark.req("NARR-2005")
 @pytest.mark.parametrize(
     "value",
     [
@@ -93,6 +94,7 @@ async def test_of_two_neither_is_believed(client: Connection) -> None:
     assert (reply.header("x-correlation-id") or "").startswith("new-")
 
 
+@pytest.mark.req("SYS-10.2.2", "NARR-2004")
 async def test_it_is_in_the_started_event_and_in_the_narration() -> None:
     async with Service() as service, await service.connect() as client:
         await client.execute(max_tokens=1, headers={"x-correlation-id": "cid-7"})
@@ -104,6 +106,7 @@ async def test_it_is_in_the_started_event_and_in_the_narration() -> None:
     assert ["cid-7", "cid-7", "cid-8"] == cids
 
 
+@pytest.mark.req("NARR-2005")
 async def test_requests_without_one_get_different_ones(client: Connection) -> None:
     replies = [await client.call("GET", "/health") for _ in range(3)]
 

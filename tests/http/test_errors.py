@@ -23,6 +23,7 @@ from domain.errors import (
 from ports.narrator import Level
 from tests.http.client import Connection
 from tests.http.service import Service
+from tests.proof_bundle.records import ProofRecorder
 from tests.support.doubles import ByteTokenizer
 
 SECRET = "the prompt nobody may see"
@@ -58,8 +59,13 @@ async def client() -> AsyncIterator[Connection]:
         (KeyError("no"), 500, "INTERNAL", True),
     ],
 )
-def test_every_error_has_its_status(error: Exception, status: int, code: str, retriable: bool) -> None:
+def test_every_error_has_its_status(
+    error: Exception, status: int, code: str, retriable: bool, proof: ProofRecorder
+) -> None:
     reply = reply_to(error, "cid")
+    name, retry_after = type(error).__name__, reply.headers.get("retry-after", "")
+    facts = {"status": reply.status, "code": reply.code, "retriable": reply.retriable}
+    proof.add("error_mapping_table.md", error=name, **facts, retry_after_s=retry_after)
 
     assert (status, code, retriable) == (reply.status, reply.code, reply.retriable)
     assert isinstance(error, CapacityError) == ("retry-after" in reply.headers)

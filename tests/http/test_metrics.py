@@ -6,25 +6,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.http.client import Connection
-from tests.http.service import Service
-from tests.support.bench_worker import INFO
-
-TYPES = {
-    "worker_vram_bytes": "gauge",
-    "worker_requests": "counter",
-    "worker_tokens_in": "counter",
-    "worker_tokens_generated": "counter",
-    "worker_inference_duration_ms": "histogram",
-    "worker_uptime_seconds": "gauge",
-    "worker_startup_duration_ms": "gauge",
-    "worker_healthy": "gauge",
-    "worker_deadline_remaining_ms": "gauge",
-    "worker_first_token_latency_ms": "histogram",
-    "worker_per_token_latency_ms": "histogram",
-    "worker_cancellation_latency_ms": "histogram",
-    "worker_model_load_duration_ms": "histogram",
-}
-LABELS = {"component": "worker", "worker_id": INFO.worker_id, "quant_kind": INFO.quant_kind}
+from tests.http.service import Service, pace
+from tests.support.scripted_model import ScriptedModel
+from tools.metrics_lint import CONTRACT, lint
 
 
 @pytest.fixture
@@ -54,20 +38,50 @@ def sample(text: str, name: str, **labels: str) -> float | None:
 
 
 @pytest.mark.req("M0-W-1350", "SYS-10.1.1")
-async def test_every_figure_has_its_name_type_and_labels_and_no_other(
+async def test_names_types_labels_and_units_are_the_contracts_before_and_after_a_job(
     client: Connection, service: Service
 ) -> None:
     service.metrics.started(startup_s=1.5, model_load_s=0.5)
+
+    assert [] == lint(await scrape(client))
+
     await client.execute(max_tokens=2)
     await client.all_events()
-    families = list(text_string_to_metric_families(await scrape(client)))
 
-    for family in families:
-        for each in family.samples:
-            assert LABELS.items() <= each.labels.items()
-            assert each.labels.keys() - LABELS.keys() <= {"le", "outcome"}
+    assert [] == lint(await scrape(client))
 
-    assert TYPES == {family.name: family.type for family in families}
+
+@pytest.mark.req("M0-W-1350")
+async def test_experts_are_counted_where_there_are_any(client: Connection) -> None:
+    assert None is sample(await scrape(client), "worker_active_expert_count")
+    async with Service(num_active_experts=4) as service, await service.connect() as other:
+        text = await scrape(other)
+
+    assert ([], 4.0) == (lint(text), sample(text, "worker_active_expert_count"))
+
+
+@pytest.mark.req("M0-W-1350", "OBS-71xx")
+async def test_every_figure_moves_with_what_it_counts() -> None:
+    slow = ScriptedModel(before_step=pace(0.005))
+    async with Service(slow) as service, await service.connect() as client, await service.connect() as other:
+        before = await scrape(client)
+        service.metrics.started(startup_s=1.5, model_load_s=0.5)
+        await client.execute(max_tokens=3, headers={"x-deadline": "60000"})
+        await client.all_events()
+        await client.execute("stopped")
+        await client.next_event()
+        await other.call("POST", "/cancel", {"job_id": "stopped"})
+        await client.all_events()
+        after = await scrape(client)
+    constant = {"worker_healthy", "worker_active_expert_count", "worker_vram_bytes"}
+    moved = {name for name in CONTRACT if _value(after, name) != _value(before, name)}
+
+    assert CONTRACT.keys() - constant == moved
+
+
+def _value(text: str, name: str) -> float | None:
+    is_histogram = CONTRACT[name].type == "histogram"
+    return sample(text, f"{name}_count" if is_histogram else name)
 
 
 @pytest.mark.req("M0-W-1350")

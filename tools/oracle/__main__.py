@@ -21,14 +21,14 @@ _NUM_POSITIONS = 160  # beyond every window, and beyond every original context
 def main() -> None:
     """Write every toy."""
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else "tests/golden")
-    for seed, toy in enumerate(TOYS):
-        _write(toy, directory, seed)
+    for index, toy in enumerate(TOYS):
+        _write(toy, directory, index if toy.seed is None else toy.seed)
 
 
 def _write(toy: Toy, directory: Path, seed: int) -> None:
     config = getattr(transformers, toy.config_class)(**toy.config, attn_implementation="eager")
     model = getattr(transformers, toy.model_class)(config).eval()
-    fill_randomly(model, seed)
+    fill_randomly(model, seed, toy.gains)
     token_ids = np.random.default_rng(seed).integers(0, VOCAB_SIZE, _NUM_POSITIONS)
     with torch.no_grad():
         logits = model(torch.tensor(token_ids)[None]).logits[0].numpy()

@@ -1,5 +1,6 @@
 """Random weights that a GGUF file holds exactly, large enough that every part of a model shows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,22 +23,28 @@ _GAINS = {
 _EXPERTS = ("experts.gate_up_proj", "experts.down_proj")
 
 
-def fill_randomly(model: Any, seed: int) -> None:
-    """Give every parameter of a torch module seeded random values that F16, F32 or MXFP4 holds exactly."""
+def fill_randomly(model: Any, seed: int, gains: Mapping[str, float]) -> None:
+    """Give every parameter of a torch module seeded random values that F16, F32 or MXFP4 holds exactly.
+
+    Args:
+        model: the module.
+        seed: of the values.
+        gains: by a part of a parameter's name, instead of the usual ones.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(_exact(name, _scaled(name, noise)))
+            parameter.copy_(_exact(name, _scaled(name, noise, {**_GAINS, **gains})))
 
 
-def _scaled(name: str, noise: Any) -> Any:
+def _scaled(name: str, noise: Any, gains: Mapping[str, float]) -> Any:
     for part, spread in _SPREADS.items():
         if part in name:
             return spread * noise
     if noise.ndim == 1:  # norms
         return 1 + 0.3 * noise
-    gain = next((gain for part, gain in _GAINS.items() if part in name), 1.0)
+    gain = next((gain for part, gain in gains.items() if part in name), 1.0)
     is_in_out = noise.ndim == 3 or ".c_" in name  # experts and GPT-2 keep [in, out]
     return gain * noise.shape[-2 if is_in_out else -1] ** -0.5 * noise
 

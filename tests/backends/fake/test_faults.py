@@ -29,6 +29,9 @@ def model_with(*faults: str) -> LoadedModel:
         ("device-lost@3", Fault(FaultKind.DEVICE_LOST, 3)),
         ("residency-lost@3", Fault(FaultKind.RESIDENCY_LOST, 3)),
         ("nan-logits@*", Fault(FaultKind.NAN_LOGITS, None)),
+        ("allocation-failure@7", Fault(FaultKind.ALLOCATION_FAILURE, 7)),
+        ("load-allocation-failure@0", Fault(FaultKind.LOAD_ALLOCATION_FAILURE, 0)),
+        ("upload-failure@*", Fault(FaultKind.UPLOAD_FAILURE, None)),
     ],
 )
 def test_a_fault_is_read_as_it_is_written(text: str, expected: Fault) -> None:
@@ -82,6 +85,20 @@ def test_a_step_without_memory_moves_nothing_and_can_be_tried_again() -> None:
     model.close_sequence(sequence_id)
 
     assert run(model, PROMPT, num_tokens=4) == tokens
+
+
+@pytest.mark.req("M0-W-1021")
+def test_allocations_are_counted_apart_from_steps_page_by_page_over_jobs_and_scores() -> None:
+    model = model_with("allocation-failure@6")
+    before = model.memory()
+    run(model, PROMPT * 3, num_tokens=20)  # 44 positions: pages 0, 1, 2
+    model.score(PROMPT * 3)  # 24 positions: pages 3, 4
+    with pytest.raises(VramExhausted) as failure:
+        run(model, PROMPT * 3, num_tokens=20)  # pages 5, 6
+
+    assert 0 == failure.value.facts["vram_available_bytes"]
+    assert before == model.memory()
+    assert run(model_with(), PROMPT) == run(model, PROMPT)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.fake.fault_injector import FaultInjector
 from backends.fake.kv_pages import PagePool
 from backends.fake.ledger import MemoryClass, VramLedger
 from domain.errors import VramExhausted
@@ -66,7 +67,7 @@ def test_the_account_always_balances(sizes: list[int]) -> None:
 
 
 def test_no_page_has_two_owners_and_all_come_back() -> None:
-    pool = PagePool(8, page_bytes=256)
+    pool = PagePool(8, page_bytes=256, faults=FaultInjector())
     first, second = pool.take(3), pool.take(5)
     with pytest.raises(VramExhausted):
         pool.take(1)

@@ -1,0 +1,1 @@
+"""Proof bundles, read (spec §25). `tests/proof_bundle` writes them."""

@@ -1,0 +1,69 @@
+"""Which kernels a model takes, known before anything of it is on the device."""
+
+from collections.abc import Mapping, Set
+
+from backends.cuda.call import Call
+from backends.cuda.compiler import KernelSource
+from backends.cuda.decode_buffers import DecodeBuffers, decode_sizes, ropes_of
+from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
+from backends.cuda.kv_pages import layer_offsets
+from backends.cuda.prefill_buffers import PrefillBuffers, prefill_sizes
+from backends.cuda.prefill_calls import PrefillCalls, prefill_sources
+from backends.cuda.sampler import Method, SampleArgs, log_prob_call, sample_call
+from backends.cuda.upload import repack_sources
+from backends.cuda.weights import DeviceWeights
+from ports.model_description import ModelDescription, Rope
+
+
+def kernels_of(description: ModelDescription, *, num_multiprocessors: int) -> Set[KernelSource]:
+    """Every kernel that loading and running the model takes on a device of so many multiprocessors."""
+    calls = [
+        *_decode_calls(description, num_multiprocessors),
+        *_sampler_calls(description, num_multiprocessors),
+    ]
+    return {
+        *(call.source for call in calls),
+        *prefill_sources(description, _prefill_calls(description, num_multiprocessors)),
+        *repack_sources(description.tensors),
+    }
+
+
+def _decode_calls(description: ModelDescription, num_multiprocessors: int) -> list[Call]:
+    """Of one step, with null for every address: no name depends on one."""
+    sizes = decode_sizes(description, num_multiprocessors=num_multiprocessors)
+    rotations = _null_for_each_rope(description)
+    calls = DecodeCalls(
+        description,
+        weights=DeviceWeights(description.tensors, 0),
+        buffers=DecodeBuffers(**dict.fromkeys(sizes, 0), d_rotations=rotations, d_frequencies=rotations),
+        pool=_null_pool(description),
+        num_multiprocessors=num_multiprocessors,
+    )
+    return list(calls.step(SequencePointers(0, 0, 0)))
+
+
+def _prefill_calls(description: ModelDescription, num_multiprocessors: int) -> PrefillCalls:
+    frequencies = _null_for_each_rope(description)
+    return PrefillCalls(
+        description,
+        weights=DeviceWeights(description.tensors, 0),
+        buffers=PrefillBuffers(**dict.fromkeys(prefill_sizes(description, 1), 0), d_frequencies=frequencies),
+        pool=_null_pool(description),
+        num_multiprocessors=num_multiprocessors,
+    )
+
+
+def _sampler_calls(description: ModelDescription, num_multiprocessors: int) -> list[Call]:
+    args = SampleArgs(vocab_size=description.vocab_size)
+    return [
+        *(sample_call(method, args, num_multiprocessors=num_multiprocessors) for method in Method),
+        log_prob_call(d_logits=0, d_token_ids=0, d_out=0, num_rows=1, vocab_size=description.vocab_size),
+    ]
+
+
+def _null_for_each_rope(description: ModelDescription) -> Mapping[Rope, int]:
+    return dict.fromkeys(ropes_of(description), 0)
+
+
+def _null_pool(description: ModelDescription) -> KvPool:
+    return KvPool(0, 0, layer_offsets(description))

@@ -1,0 +1,99 @@
+// Packed weights: the bits of the file, regrouped into planes, so that a thread finds a sub-block of 32
+// consecutive elements of a row in one 16-byte access and a few small ones.
+//
+// A tensor has `rows` rows of `cols` elements, nb = cols / 32 sub-blocks a row (an expert tensor [E, out, in]
+// has E * out rows). Its planes follow each other without gaps, rows and sub-blocks in order within each:
+//
+//   quants  16 B a sub-block: byte j = low 4 bits of element j, its high nibble = those of element j + 16
+//           Q8_0: per row nb x 16 B (elements 0..15 of every sub-block), then nb x 16 B (elements 16..31)
+//   super   Q4_K, Q5_K: 16 B per 256 elements: f16 d, f16 dmin, then 96 bits: sub-block s has its 6-bit scale
+//           at bit 12*s, its 6-bit minimum at bit 12*s + 6
+//   high    Q5_0, Q5_1, Q5_K: 4 B a sub-block: bit 8*b + k = fifth bit of element 4*k + b
+//           Q6_K: 8 B a sub-block: word w, bits 8*b + 2*k .. + 1 = bits 4 and 5 of element 16*w + 4*k + b
+//   scales  Q4_0, Q5_0, Q8_0: f16 d; Q4_1, Q5_1: f16 d, f16 m; MXFP4: the exponent, 1 B; Q6_K: 2 x int8
+//   super   Q6_K: f16 d per 256 elements
+//
+// F32, F16 and BF16 stay as they are, in `quants`. backends/cuda/packed.py computes the planes' addresses.
+#pragma once
+
+// The numbers of GGUF. Source: ggml.h `enum ggml_type`.
+enum Type {
+    F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8,
+    Q4_K = 12, Q5_K = 13, Q6_K = 14, BF16 = 30, MXFP4 = 39,
+};
+
+struct Matrix {
+    const unsigned char* quants;
+    const unsigned char* super;
+    const unsigned char* high;
+    const unsigned char* scales;
+    long long cols;
+};
+
+__host__ __device__ constexpr bool is_dense(Type type) { return type == F32 || type == F16 || type == BF16; }
+__host__ __device__ constexpr bool has_fifth_bit(Type type) {
+    return type == Q5_0 || type == Q5_1 || type == Q5_K;
+}
+__host__ __device__ constexpr bool has_super_block(Type type) { return type == Q4_K || type == Q5_K; }
+// What is subtracted from a stored quant before it is scaled.
+__host__ __device__ constexpr int zero_point(Type type) {
+    return type == Q4_0 ? 8 : type == Q5_0 ? 16 : type == Q6_K ? 32 : 0;
+}
+// Whether a constant is added after scaling.
+__host__ __device__ constexpr bool has_bias(Type type) {
+    return type == Q4_1 || type == Q5_1 || has_super_block(type);
+}
+
+// A sub-block in registers, as it is stored. What a type does not have is never set and costs nothing.
+template <Type T>
+struct Packed {
+    uint4 quants;
+    uint4 upper;         // Q8_0: elements 16..31
+    uint4 super;         // Q4_K, Q5_K
+    uint2 high;          // the fifth bits in x; Q6_K: both words
+    unsigned int scales;
+    unsigned short super_scale;  // Q6_K
+    int index;           // Q4_K, Q5_K: of the sub-block in its super-block
+};
+
+// Weights are read once: they bypass the L1 cache. Volatile, so that loads stay before the arithmetic that
+// the caller put behind them.
+__device__ __forceinline__ uint4 load_streaming(const void* address) {
+    uint4 value;
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+                 : "l"(address));
+    return value;
+}
+
+// Loads sub-block `block` of a row of a quantized matrix; computes nothing, so that several can be under way.
+template <Type T>
+__device__ __forceinline__ Packed<T> load_packed(const Matrix& w, long long row, int block) {
+    static_assert(!is_dense(T), "only quantized matrices are packed");
+    const long long num_blocks = w.cols >> 5;
+    const long long at = row * num_blocks + block;
+    Packed<T> p;
+    if constexpr (T == Q8_0) {
+        const unsigned char* quants = w.quants + (row * num_blocks + at) * 16;
+        p.quants = load_streaming(quants);
+        p.upper = load_streaming(quants + num_blocks * 16);
+    } else {
+        p.quants = load_streaming(w.quants + at * 16);
+    }
+    if constexpr (has_fifth_bit(T)) p.high.x = __ldg((const unsigned int*)w.high + at);
+    if constexpr (has_super_block(T)) {
+        p.super = __ldg((const uint4*)w.super + (at >> 3));
+        p.index = block & 7;
+    } else if constexpr (T == Q6_K) {
+        p.high = __ldg((const uint2*)w.high + at);
+        p.scales = __ldg((const unsigned short*)w.scales + at);
+        p.super_scale = __ldg((const unsigned short*)w.super + (at >> 3));
+    } else if constexpr (T == Q4_1 || T == Q5_1) {
+        p.scales = __ldg((const unsigned int*)w.scales + at);
+    } else if constexpr (T == MXFP4) {
+        p.scales = __ldg(w.scales + at);
+    } else {
+        p.scales = __ldg((const unsigned short*)w.scales + at);
+    }
+    return p;
+}

@@ -1,0 +1,191 @@
+"""The launches of matrix-vector products: every weight matrix of a decode step goes through these.
+
+Letters: H = hidden_size, F = intermediate_size.
+"""
+
+from ctypes import c_float, c_int32, c_uint64
+from typing import Protocol
+
+from backends.cuda.call import Call, kernel_name
+from backends.cuda.compiler import KernelSource
+from backends.cuda.decode_args import ExpertMatrix, Input, Rows, Stack, Vector
+from backends.cuda.geometry import WARPS, row_geometry
+from backends.cuda.packed import DENSE_TYPES, PackedMatrix
+from ports.model_description import ExpertLinear, Experts, LayerNorm, Linear, Norm
+from ports.model_file import TensorInfo
+from ports.tensor_types import TensorType
+
+
+class Weights(Protocol):
+    """Where the tensors lie on the device."""
+
+    def matrix(self, tensor: TensorInfo, *, first_row: int = 0) -> PackedMatrix:
+        """Rows of a tensor from `first_row` on; all dimensions but the last are rows."""
+        ...
+
+    def address(self, tensor: TensorInfo, *, first_element: int = 0) -> int:
+        """Of a dense tensor's element."""
+        ...
+
+
+class MatvecCalls:
+    """Makes launches.
+
+    Args:
+        weights: where the tensors lie.
+        num_multiprocessors: of the device.
+    """
+
+    def __init__(self, weights: Weights, *, num_multiprocessors: int) -> None:
+        self._weights = weights
+        self._num_multiprocessors = num_multiprocessors
+
+    def rows(self, norm: Norm, linears: list[Linear], d_x: int, d_out: int) -> Call:
+        """Up to three matrices with one input, normed. What is missing is the first's type, without rows."""
+        num_columns = linears[0].weight.shape[-1]
+        types = [linear.weight.type for linear in linears]
+        types += [types[0]] * (3 - len(types))
+        num_rows = sum(len(linear.rows) for linear in linears)
+        geometry = row_geometry(num_rows, num_columns, num_multiprocessors=self._num_multiprocessors)
+        name = kernel_name("decode_rows", norm_name(norm), num_columns, *types, geometry.rows, WARPS)
+        stack = Stack((Rows * 3)(*(self._rows_of(linear) for linear in linears)))
+        return Call(
+            KernelSource("decode_rows.cu", name),
+            grid=(geometry.num_blocks, 1),
+            num_threads=32 * WARPS,
+            args=(self._input(norm, d_x), stack, c_uint64(d_out)),
+            shared_bytes=_shared_bytes(num_columns, types),
+        )
+
+    def project(self, linear: Linear, d_input: int, d_x: int) -> Call:
+        """Add the product with `d_input` to the residual stream `d_x`."""
+        num_columns, weight_type = linear.weight.shape[-1], linear.weight.type
+        geometry = row_geometry(
+            len(linear.rows),
+            num_columns,
+            num_multiprocessors=self._num_multiprocessors,
+            can_share_columns=True,
+        )
+        name = kernel_name("decode_project", num_columns, weight_type, geometry.rows, geometry.parts, WARPS)
+        return Call(
+            KernelSource("decode_project.cu", name),
+            grid=(geometry.num_blocks, 1),
+            num_threads=32 * WARPS,
+            args=(Input(d_x=d_input), self._rows_of(linear), c_uint64(d_x)),
+            shared_bytes=_shared_bytes(num_columns, [weight_type]),
+        )
+
+    def swiglu(self, norm: Norm, gate: Linear, up: Linear, d_x: int, d_inside: int) -> Call:
+        """[F] silu(gate @ x) * (up @ x), x normed."""
+        return self._inside("decode_swiglu", norm, [gate, up], d_x, d_inside)
+
+    def gelu(self, norm: Norm, up: Linear, d_x: int, d_inside: int) -> Call:
+        """[F] gelu(up @ x), x normed."""
+        return self._inside("decode_gelu", norm, [up], d_x, d_inside)
+
+    def experts_inside(self, norm: Norm, experts: Experts, d_x: int, d_router: int, d_inside: int) -> Call:
+        """[active, F] the inside of the experts that the logits at `d_router` choose, x normed."""
+        hidden_size, size, num_active = (
+            experts.gate.weight.shape[-1],
+            experts.intermediate_size,
+            experts.num_active,
+        )
+        types = [experts.gate.weight.type, experts.up.weight.type]
+        geometry = row_geometry(num_active * size, hidden_size, num_multiprocessors=self._num_multiprocessors)
+        name = kernel_name(
+            "decode_experts_inside", norm_name(norm), hidden_size, *types, num_active, geometry.rows, WARPS
+        )
+        return Call(
+            KernelSource("decode_experts.cu", name),
+            grid=(geometry.num_blocks, 1),
+            num_threads=32 * WARPS,
+            args=(
+                self._input(norm, d_x),
+                c_uint64(d_router),
+                c_int32(experts.num_experts),
+                self._expert_matrix(experts.gate),
+                self._expert_matrix(experts.up),
+                c_float(experts.activation.alpha),
+                c_float(experts.activation.limit),
+                c_uint64(d_inside),
+            ),
+            shared_bytes=_shared_bytes(hidden_size, types),
+        )
+
+    def experts_down(self, experts: Experts, d_inside: int, d_router: int, d_x: int) -> Call:
+        """Add what the chosen experts give, each by its share, to the residual stream `d_x`."""
+        size, down_type, num_active = (
+            experts.intermediate_size,
+            experts.down.weight.type,
+            experts.num_active,
+        )
+        hidden_size = experts.down.weight.shape[1]
+        geometry = row_geometry(hidden_size, size, num_multiprocessors=self._num_multiprocessors)
+        name = kernel_name("decode_experts_down", size, down_type, num_active, geometry.rows, WARPS)
+        return Call(
+            KernelSource("decode_experts.cu", name),
+            grid=(geometry.num_blocks, 1),
+            num_threads=32 * WARPS,
+            args=(
+                c_uint64(d_inside),
+                c_uint64(d_router),
+                c_int32(experts.num_experts),
+                self._expert_matrix(experts.down),
+                c_uint64(d_x),
+            ),
+            shared_bytes=num_active * _shared_bytes(size, [down_type]),
+        )
+
+    def vector(self, tensor: TensorInfo | None, *, first_element: int = 0) -> Vector:
+        """A norm's weight, a bias; null where there is none."""
+        if tensor is None:
+            return Vector(0, TensorType.F32)
+        return Vector(self._weights.address(tensor, first_element=first_element), tensor.type)
+
+    def _inside(self, kernel: str, norm: Norm, linears: list[Linear], d_x: int, d_inside: int) -> Call:
+        num_columns = linears[0].weight.shape[-1]
+        types = [linear.weight.type for linear in linears]
+        geometry = row_geometry(
+            len(linears[0].rows), num_columns, num_multiprocessors=self._num_multiprocessors
+        )
+        name = kernel_name(kernel, norm_name(norm), num_columns, *types, geometry.rows, WARPS)
+        return Call(
+            KernelSource("decode_feed_forward.cu", name),
+            grid=(geometry.num_blocks, 1),
+            num_threads=32 * WARPS,
+            args=(
+                self._input(norm, d_x),
+                *(self._rows_of(linear) for linear in linears),
+                c_uint64(d_inside),
+            ),
+            shared_bytes=_shared_bytes(num_columns, types),
+        )
+
+    def _input(self, norm: Norm, d_x: int) -> Input:
+        bias = norm.bias if isinstance(norm, LayerNorm) else None
+        return Input(d_x, self.vector(norm.weight), self.vector(bias), norm.eps)
+
+    def _rows_of(self, linear: Linear) -> Rows:
+        start = linear.rows.start
+        return Rows(
+            self._weights.matrix(linear.weight, first_row=start),
+            len(linear.rows),
+            self.vector(linear.bias, first_element=start),
+        )
+
+    def _expert_matrix(self, linear: ExpertLinear) -> ExpertMatrix:
+        return ExpertMatrix(
+            self._weights.matrix(linear.weight), self.vector(linear.bias), linear.weight.shape[1]
+        )
+
+
+def norm_name(norm: Norm) -> str:
+    """Of `enum Norm` in decode_input.cuh."""
+    return "LAYER_NORM" if isinstance(norm, LayerNorm) else "RMS_NORM"
+
+
+def _shared_bytes(num_columns: int, types: list[TensorType]) -> int:
+    """As `shared_input_bytes` in decode_input.cuh, rounded up to 16."""
+    int8_bytes = num_columns // 32 * 40 if any(type_ not in DENSE_TYPES for type_ in types) else 0
+    float_bytes = -(-num_columns // 4) * 16 if any(type_ in DENSE_TYPES for type_ in types) else 0
+    return -(-(int8_bytes + float_bytes) // 16) * 16

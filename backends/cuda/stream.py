@@ -1,0 +1,94 @@
+"""Streams of work, events in them, and the host memory that copies go through."""
+
+from ctypes import c_uint8
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.cuda.bindings import driver
+from backends.cuda.errors import check, check_release
+
+
+class Stream:
+    """Work that runs in the order in which it was enqueued. Does not wait for the legacy default stream."""
+
+    def __init__(self) -> None:
+        self.handle = check(
+            driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING), "cuStreamCreate"
+        )
+
+    def synchronize(self) -> None:
+        """Wait, without the interpreter lock, until everything enqueued is done.
+
+        Raises:
+            DeviceLost: a kernel before this failed.
+        """
+        check(driver.cuStreamSynchronize(self.handle), "cuStreamSynchronize")
+
+    def wait_for(self, event: "Event") -> None:
+        """Begin what is enqueued from here on after `event` has happened; the host goes on."""
+        check(driver.cuStreamWaitEvent(self.handle, event.handle, 0), "cuStreamWaitEvent")
+
+    def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
+        """The host's memory must live until the copy is done; if it is not page-locked, the call waits."""
+        check(driver.cuMemcpyHtoDAsync(d_ptr, host_address, size_bytes, self.handle), "cuMemcpyHtoDAsync")
+
+    def copy_to_host_async(self, host_address: int, d_ptr: int, size_bytes: int) -> None:
+        """As `copy_to_device_async`."""
+        check(driver.cuMemcpyDtoHAsync(host_address, d_ptr, size_bytes, self.handle), "cuMemcpyDtoHAsync")
+
+    def copy_on_device_async(self, d_destination: int, d_source: int, size_bytes: int) -> None:
+        check(driver.cuMemcpyDtoDAsync(d_destination, d_source, size_bytes, self.handle), "cuMemcpyDtoDAsync")
+
+    def memset_async(self, d_ptr: int, byte: int, size_bytes: int) -> None:
+        check(driver.cuMemsetD8Async(d_ptr, byte, size_bytes, self.handle), "cuMemsetD8Async")
+
+    def close(self) -> None:
+        check_release(driver.cuStreamDestroy(self.handle), "cuStreamDestroy")
+
+
+class Event:
+    """A point in a stream. One that was never recorded counts as done."""
+
+    def __init__(self) -> None:
+        flags = driver.CUevent_flags
+        blocking = int(flags.CU_EVENT_BLOCKING_SYNC) | int(flags.CU_EVENT_DISABLE_TIMING)
+        self.handle = check(driver.cuEventCreate(blocking), "cuEventCreate")
+
+    def record(self, stream: Stream) -> None:
+        """Mark the end of what is enqueued in `stream` now."""
+        check(driver.cuEventRecord(self.handle, stream.handle), "cuEventRecord")
+
+    def wait(self) -> None:
+        """Sleep, without the interpreter lock, until the point is reached.
+
+        Raises:
+            DeviceLost: a kernel before it failed.
+        """
+        check(driver.cuEventSynchronize(self.handle), "cuEventSynchronize")
+
+    def is_done(self) -> bool:
+        (status,) = driver.cuEventQuery(self.handle)
+        if status == driver.CUresult.CUDA_ERROR_NOT_READY:
+            return False
+        check((status,), "cuEventQuery")
+        return True
+
+    def close(self) -> None:
+        check_release(driver.cuEventDestroy(self.handle), "cuEventDestroy")
+
+
+class PinnedBuffer:
+    """Page-locked host memory, which copies go through at full speed and without the host's waiting."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.address = int(check(driver.cuMemHostAlloc(size_bytes, 0), "cuMemHostAlloc"))
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """[size_bytes] a view of it, not to be used after `close`."""
+        return np.ctypeslib.as_array((c_uint8 * self.size_bytes).from_address(self.address))
+
+    def close(self) -> None:
+        check_release(driver.cuMemFreeHost(self.address), "cuMemFreeHost")

@@ -1,0 +1,51 @@
+"""Every specialisation of the kernels whose parameters can be listed: tensor types, tiles, head sizes."""
+
+from backends.cuda.compiler import KernelSource
+from backends.cuda.packed import DENSE_TYPES
+from backends.cuda.prefill_matmul import TILES, expert_matmul_source, matmul_source
+from backends.cuda.sampler import Method
+from backends.cuda.upload import repack_source
+from ports.tensor_types import TensorType
+
+HEAD_DIMS = (8, 16, 64, 72, 80, 96, 112, 128, 192, 256)
+
+_QUANTIZED_TYPES = [tensor_type for tensor_type in TensorType if tensor_type not in DENSE_TYPES]
+
+
+def _each_type(file: str, name: str, types: list[TensorType]) -> list[KernelSource]:
+    return [KernelSource(file, name.format(tensor_type.name)) for tensor_type in types]
+
+
+MATMULS = [matmul_source(tensor_type, tile) for tensor_type in TensorType for tile in TILES]
+EXPERT_MATMULS = [expert_matmul_source(tensor_type, tile) for tensor_type in TensorType for tile in TILES]
+ROUTES = _each_type("prefill_route.cu", "route<{}>", list(TensorType))
+ATTENTIONS = [KernelSource("prefill_attention.cu", f"attention<{head_dim}>") for head_dim in HEAD_DIMS]
+WITHOUT_PARAMETERS = [
+    KernelSource(f"prefill_{file}.cu", name)
+    for file, names in {
+        "norm": ("rms_norm", "layer_norm"),
+        "rope": ("rope",),
+        "activation": ("swiglu_rows", "clamped_swiglu_rows", "gelu_rows"),
+        "experts": ("list_pairs", "combine"),
+    }.items()
+    for name in names
+]
+EVERY_PREFILL_KERNEL = [*MATMULS, *EXPERT_MATMULS, *ROUTES, *ATTENTIONS, *WITHOUT_PARAMETERS]
+
+EVERY_WEIGHT_KERNEL = [
+    *_each_type("dequantize.cu", "dequantize<{}>", list(TensorType)),
+    *_each_type("dequantize.cu", "gather_rows<{}, false>", list(TensorType)),
+    *_each_type("dequantize.cu", "gather_rows<{}, true>", list(TensorType)),
+    *_each_type("dot_block.cu", "dot_blocks<{}>", _QUANTIZED_TYPES),
+    *(repack_source(tensor_type) for tensor_type in _QUANTIZED_TYPES),
+]
+
+EVERY_SAMPLER_KERNEL = [
+    *(KernelSource("sample.cu", f"sample<{method.value}>") for method in Method),
+    KernelSource("log_prob.cu", "log_prob"),
+]
+
+EVERY_TEST_KERNEL = [
+    KernelSource("driver.cu", name)
+    for name in ("line<3>", "increment", "increment_after", "reverse", "meet", "wait_cycles", "trap")
+] + [KernelSource("dot_block.cu", "quantize_blocks"), KernelSource("philox_draws.cu", "philox_draws")]

@@ -1,0 +1,48 @@
+"""Every kernel for every architecture, where there is no GPU: `make kernels` runs this file alone."""
+
+from functools import cache
+
+import pytest
+
+from backends.cuda.catalogue import kernels_of
+from backends.cuda.compiler import KernelSource
+from tests.backends.cuda.compiled import DEVICES, complaints_about
+from tests.backends.cuda.every_kernel import (
+    EVERY_PREFILL_KERNEL,
+    EVERY_SAMPLER_KERNEL,
+    EVERY_TEST_KERNEL,
+    EVERY_WEIGHT_KERNEL,
+)
+from tests.backends.cuda.reference_models import reference_models, toy_models
+
+pytestmark = pytest.mark.req("M0-W-1201", "M0-W-1421", "M0-W-1430", "M0-W-1435", "M0-W-1702")
+
+
+@cache
+def kernels_of_reference_models(arch: str) -> frozenset[KernelSource]:
+    models = reference_models().values()
+    return frozenset().union(*(kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in models))
+
+
+def some_other_kernels(arch: str) -> list[KernelSource]:
+    """A sixth of all that can be listed, another for each architecture: together all of them."""
+    toys = (kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in toy_models().values())
+    every = {*EVERY_PREFILL_KERNEL, *EVERY_SAMPLER_KERNEL, *EVERY_TEST_KERNEL, *EVERY_WEIGHT_KERNEL}.union(
+        *toys
+    )
+    in_order = sorted(every, key=lambda source: (source.file, source.name))
+    return in_order[list(DEVICES).index(arch) :: len(DEVICES)]
+
+
+@pytest.mark.parametrize("arch", DEVICES)
+def test_the_kernels_of_every_reference_model_stay_in_registers(arch: str) -> None:
+    found = complaints_about(kernels_of_reference_models(arch), arch=arch)
+
+    assert not found, found
+
+
+@pytest.mark.parametrize("arch", DEVICES)
+def test_those_of_every_other_type_and_size_do_on_one_architecture_each(arch: str) -> None:
+    found = complaints_about(some_other_kernels(arch), arch=arch)
+
+    assert not found, found

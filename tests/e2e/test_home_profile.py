@@ -1,0 +1,36 @@
+"""The smoke test of a home user: the model on board, from start to stop."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import app.models
+from app.demo import MODEL_ON_BOARD
+from tests.proof_bundle.recorded_worker import recorded_worker
+from tests.proof_bundle.records import ProofRecorder
+
+MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
+
+
+@pytest.mark.req("M0-W-1820", "M0-W-1840", "SYS-10.4.1")
+def test_start_health_execute_cancel_stop(proof: ProofRecorder) -> None:
+    request = {"prompt": "Write a haiku about tea.", "seed": 42, "temperature": 0.9}
+    with recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"]) as worker:
+        health = worker.client.health()
+        assert ("healthy", "ready", True) == (health["status"], health["state"], health["resident"])
+
+        answer = worker.client.complete({**request, "job_id": "whole", "max_tokens": 64})
+        assert ("EOS", 42) == (answer.end["stop_reason"], answer.end["seed"])
+        assert answer.text.strip()
+
+        long = {**request, "job_id": "cancelled", "temperature": 2, "max_tokens": 400}
+        with closing(worker.client.execute(long)) as events:
+            next(event for event in events if event.name == "token")
+            worker.client.cancel("cancelled")
+            *_, last = events
+        assert ("error", "CANCELLED") == (last.name, last.data["code"])
+
+        after = worker.client.health()
+        assert ("ready", health["vram_bytes_used"]) == (after["state"], after["vram_bytes_used"])
+        assert 0 == worker.stop()

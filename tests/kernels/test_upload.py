@@ -1,0 +1,158 @@
+"""A model file's tensors reach the device whole, packed, in bounded pieces."""
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+import pytest
+
+from backends.cuda.kernel import Kernel
+from backends.cuda.memory import DeviceBuffer, MemoryClass
+from backends.cuda.stream import Stream
+from backends.cuda.upload import WeightUploader, repack_sources
+from backends.cuda.weights import DeviceWeights
+from domain.architectures import describe
+from domain.errors import DeviceError, ModelLoadFailed
+from domain.memory_plan import align
+from ports.model_file import TensorInfo
+from ports.tensor_types import TensorType
+from tests.backends.cuda.packed_reference import pack
+from tests.kernels.gpu import Gpu
+from tests.models.memory_file import MemoryModelFile
+from tests.models.tiny import TinyShape, tiny_model
+
+pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1201", "M0-W-1220", "M0-W-1222")]
+
+STAGING_BYTES = 4096
+
+
+class Upload:
+    """The tensors of a file in an allocation of their own, with what was reported on the way."""
+
+    def __init__(self, gpu: Gpu, file: MemoryModelFile) -> None:
+        self._gpu, self._file = gpu, file
+        self.tensors: Sequence[TensorInfo] = describe(file).tensors
+        self.size_bytes = sum(align(tensor.size_bytes) for tensor in self.tensors)
+        self.d_base = gpu.empty(self.size_bytes)
+        self.weights = DeviceWeights(self.tensors, self.d_base)
+        self.progress: list[tuple[int, int]] = []
+
+    def run(self, chunk_bytes: int) -> None:
+        gpu = self._gpu
+        cubins = gpu.compiler.compile(repack_sources(self.tensors))
+        kernels = {
+            source: Kernel(source.name, cubin, gpu.context.properties) for source, cubin in cubins.items()
+        }
+        staging = DeviceBuffer(gpu.empty(STAGING_BYTES), STAGING_BYTES, MemoryClass.SCRATCH)
+        uploader = WeightUploader(kernels, gpu.stream, staging, chunk_bytes=chunk_bytes)
+        uploader.upload(self._file, self.tensors, self.weights, on_progress=self._note)
+
+    def _note(self, done_bytes: int, total_bytes: int) -> None:
+        self.progress.append((done_bytes, total_bytes))
+
+    def on_device(self) -> bytes:
+        return bytes(self._gpu.download(self.d_base, (self.size_bytes,), np.uint8).tobytes())
+
+    def expected(self) -> bytes:
+        """Every tensor packed; poison up to the next boundary."""
+        return b"".join(
+            self._packed(tensor).ljust(align(tensor.size_bytes), b"\xff") for tensor in self.tensors
+        )
+
+    def _packed(self, tensor: TensorInfo) -> bytes:
+        stored = self._file.data[tensor.offset_bytes :][: tensor.size_bytes]
+        return pack(tensor.type, stored, rows=prod(tensor.shape[:-1]), cols=tensor.shape[-1])
+
+
+@pytest.mark.parametrize("tensor_type", TensorType, ids=lambda tensor_type: tensor_type.name)
+@pytest.mark.parametrize("chunk_bytes", [1000, 2**20])
+def test_every_tensor_is_in_its_place(gpu: Gpu, tensor_type: TensorType, chunk_bytes: int) -> None:
+    shape = TinyShape(
+        matrix_type=tensor_type,
+        embedding_type=tensor_type,
+        hidden_size=256,  # rows that K-quants can have
+        intermediate_size=512,
+        num_heads=4,
+        head_dim=64,
+    )
+    upload = Upload(gpu, tiny_model(shape))
+
+    upload.run(chunk_bytes)
+
+    assert upload.expected() == upload.on_device()
+
+
+def test_a_piece_is_at_least_one_block(gpu: Gpu) -> None:
+    upload = Upload(gpu, tiny_model(TinyShape(matrix_type=TensorType.MXFP4, vocab_size=8, num_layers=1)))
+
+    upload.run(chunk_bytes=1)
+
+    assert upload.expected() == upload.on_device()
+
+
+def test_experts_are_rows_of_one_tensor(gpu: Gpu) -> None:
+    upload = Upload(gpu, tiny_model(TinyShape("gpt-oss", matrix_type=TensorType.Q8_0)))
+
+    upload.run(333)
+
+    assert upload.expected() == upload.on_device()
+
+
+@pytest.mark.req("M0-W-1621")
+def test_progress_begins_with_nothing_and_ends_with_everything(gpu: Gpu) -> None:
+    upload = Upload(gpu, tiny_model(TinyShape(matrix_type=TensorType.Q5_0)))
+
+    upload.run(1000)
+
+    done_bytes = [done for done, _ in upload.progress]
+    total_bytes = sum(tensor.size_bytes for tensor in upload.tensors)
+    assert {total_bytes} == {total for _, total in upload.progress}
+    assert sorted(set(done_bytes)) == done_bytes
+    assert (0, total_bytes) == (done_bytes[0], done_bytes[-1])
+    assert max(np.diff(done_bytes)) <= 1000
+
+
+def test_no_piece_is_larger_than_asked_for_or_than_the_staging_area(gpu: Gpu) -> None:
+    for chunk_bytes, most_bytes in [(1000, 1000), (2**20, STAGING_BYTES)]:
+        file = tiny_model(TinyShape(matrix_type=TensorType.Q4_0))
+
+        Upload(gpu, file).run(chunk_bytes)
+
+        assert most_bytes - TensorType.Q4_0.block.size_bytes < file.largest_read_bytes <= most_bytes
+
+
+def test_a_file_that_became_shorter_ends_the_upload_and_leaves_the_device_usable(gpu: Gpu) -> None:
+    file = tiny_model(TinyShape(matrix_type=TensorType.Q8_0))
+    whole, file.data = file.data, file.data[: len(file.data) // 2]
+    with pytest.raises(ModelLoadFailed, match="shorter"):
+        Upload(gpu, file).run(1000)
+
+    file.data = whole
+    again = Upload(gpu, file)
+    again.run(1000)
+
+    assert again.expected() == again.on_device()
+
+
+class StreamThatFails(Stream):
+    """Its fifth copy to the device fails."""
+
+    num_copies = 0
+
+    def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
+        self.num_copies += 1
+        if self.num_copies == 5:
+            raise DeviceError("cuMemcpyHtoDAsync: CUDA_ERROR_INVALID_VALUE")
+        super().copy_to_device_async(d_ptr, host_address, size_bytes)
+
+
+@pytest.mark.req("M0-W-1501")
+def test_the_first_copy_that_fails_ends_the_upload(gpu: Gpu) -> None:
+    upload = Upload(gpu, tiny_model(TinyShape()))
+    gpu.stream = StreamThatFails()
+
+    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
+        upload.run(1000)
+
+    assert 5 == gpu.stream.num_copies
+    gpu.stream.close()

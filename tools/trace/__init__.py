@@ -1,0 +1,1 @@
+"""`make trace`: which test shows which requirement of the specification."""

@@ -1,0 +1,1 @@
+"""Model files of true shape and quantization mix with random weights, for what only size shows."""
