@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test format lint types imports requirements trace pytest wheel bench bench-gpu haiku clean
+.PHONY: help demo test format lint types imports requirements trace pytest test-gpu kernels wheel bench bench-gpu haiku clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,14 @@ trace: $(READY) ## the table of requirements, their tests and how those went
 pytest: $(READY) ## the tests that need no GPU
 	@echo "==> pytest"
 	@$(BIN)/pytest -m "not gpu"
+
+kernels: $(READY) ## compile every kernel for every architecture (part of pytest; keeps them in build/kernels)
+	@echo "==> kernels"
+	@$(BIN)/pytest tests/backends/cuda/test_catalogue.py
+
+test-gpu: $(READY) ## the tests that need an NVIDIA GPU; LONG=no: without those that take long
+	@echo "==> pytest -m gpu"
+	@$(BIN)/pytest -m "gpu$(if $(filter no,$(LONG)), and not long)"
 
 wheel: $(READY) ## build the wheel, install it into a fresh environment, run it
 	@echo "==> wheel"

@@ -15,8 +15,8 @@ class DecodeBuffers:
 
     d_x: int  # [H], the residual stream
     d_qkv: int  # [Q + 2K] of the layer
-    d_mixed: int  # [Q], the attention's output
-    d_inside: int  # [F], or [active, F]: the inside of the feed-forward
+    d_mixed: int  # [Q], the attention's output: float32, or int8 blocks
+    d_inside: int  # [F], or [active, F]: the inside of the feed-forward, likewise
     d_router: int  # [num_experts] logits
     d_logits: int  # [V]
     d_partial: int  # the attention's splits

@@ -9,7 +9,7 @@ from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import MOST_ROTATIONS, AttentionArgs, Rotation, Rotations
 from backends.cuda.decode_buffers import DecodeBuffers, ropes_of
 from backends.cuda.geometry import WARPS, attention_geometry
-from backends.cuda.matvec_calls import MatvecCalls, Weights
+from backends.cuda.matvec_calls import MatvecCalls, Weights, is_read_as_int8
 from backends.cuda.packed import PackedMatrix
 from ports.model_description import (
     Attention,
@@ -140,24 +140,29 @@ class DecodeCalls:
             d_num_arrived=buffers.d_num_arrived,
             d_out=buffers.d_mixed,
         )
-        name = kernel_name("decode_attention", attention.head_dim, geometry.heads, WARPS)
+        as_int8 = is_read_as_int8(attention.output.weight) and attention.head_dim % 32 == 0
+        name = kernel_name(
+            "decode_attention", attention.head_dim, geometry.heads, "true" if as_int8 else "false", WARPS
+        )
         yield Call(
             KernelSource("decode_attention.cu", name),
             grid=(geometry.num_blocks, geometry.num_splits),
             num_threads=32 * WARPS,
             args=(args,),
         )
-        yield self._matvec.project(attention.output, buffers.d_mixed, buffers.d_x)
+        yield self._matvec.project(attention.output, buffers.d_mixed, buffers.d_x, is_int8=as_int8)
 
     def _feed_forward(self, norm: Norm, feed_forward: FeedForward) -> Iterator[Call]:
         matvec, d_x, d_inside = self._matvec, self._buffers.d_x, self._buffers.d_inside
         match feed_forward:
             case SwiGlu():
-                yield matvec.swiglu(norm, feed_forward.gate, feed_forward.up, d_x, d_inside)
-                yield matvec.project(feed_forward.down, d_inside, d_x)
+                is_int8 = is_read_as_int8(feed_forward.down.weight)
+                yield matvec.swiglu(norm, feed_forward.gate, feed_forward.up, d_x, d_inside, as_int8=is_int8)
+                yield matvec.project(feed_forward.down, d_inside, d_x, is_int8=is_int8)
             case Gelu():
-                yield matvec.gelu(norm, feed_forward.up, d_x, d_inside)
-                yield matvec.project(feed_forward.down, d_inside, d_x)
+                is_int8 = is_read_as_int8(feed_forward.down.weight)
+                yield matvec.gelu(norm, feed_forward.up, d_x, d_inside, as_int8=is_int8)
+                yield matvec.project(feed_forward.down, d_inside, d_x, is_int8=is_int8)
             case Experts():
                 d_router = self._buffers.d_router
                 yield matvec.rows(norm, [feed_forward.router], d_x, d_router)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from ports.model_description import Attention
 
 WARPS = 8  # of a block
-_BLOCKS_A_MULTIPROCESSOR = 2  # leaves room for the next kernel's first blocks
+INSIDE_WARPS, INSIDE_ROWS = 16, 2  # of a block that makes whole int8 blocks of 32 elements
+_COLUMNS_A_WARP = 1024  # what its lanes read of a row at once
+_MANY_COLUMNS = 4096  # every block prepares the input for itself: the longer it is, the fewer blocks
 _MOST_SPLITS = 32
-_PIECE_ELEMENTS = 32  # of a row, read by one lane at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class RowGeometry:
     """Of a matrix-vector product."""
 
     rows: int  # of one warp at a time
-    parts: int  # warps that share a row's columns
+    parts: int  # warps that share a row's columns; of experts, groups of warps in a block
     num_blocks: int
 
 
@@ -30,30 +31,50 @@ class AttentionGeometry:
 
 
 def row_geometry(
-    num_rows: int, num_columns: int, *, num_multiprocessors: int, can_share_columns: bool = False
+    num_rows: int,
+    num_columns: int,
+    *,
+    num_multiprocessors: int,
+    can_share_columns: bool = False,
 ) -> RowGeometry:
     """As many rows a warp as leave every multiprocessor warps enough."""
     warps_wanted = num_multiprocessors * WARPS
-    rows = 4 if num_rows >= 16 * warps_wanted else 2 if num_rows >= 4 * warps_wanted else 1
     parts = 1
     if can_share_columns:
         while (
             parts < WARPS
-            and num_columns >= 2 * parts * 32 * _PIECE_ELEMENTS
+            and num_columns >= 2 * parts * _COLUMNS_A_WARP
             and num_rows * parts < 4 * warps_wanted
         ):
             parts *= 2
+    # More rows a warp read the input less often; fewer keep every multiprocessor at work.
+    rows = next((rows for rows in (4, 2) if 2 * num_rows * parts >= rows * warps_wanted), 1)
     num_groups = -(-num_rows // rows)
+    blocks_a_multiprocessor = 1 if num_columns >= _MANY_COLUMNS else 2
     num_blocks = -(-num_groups * parts // WARPS)
-    return RowGeometry(rows, parts, min(num_blocks, _BLOCKS_A_MULTIPROCESSOR * num_multiprocessors))
+    return RowGeometry(rows, parts, min(num_blocks, blocks_a_multiprocessor * num_multiprocessors))
+
+
+def experts_geometry(num_rows: int, num_active: int, *, num_multiprocessors: int) -> RowGeometry:
+    """Of the last matrices of a token's experts; as many warps as experts are active share the rows."""
+    warps_wanted = num_multiprocessors * WARPS
+    rows = next((rows for rows in (4, 2) if 2 * num_rows * num_active >= rows * warps_wanted), 1)
+    groups_a_block = max(WARPS // num_active, 1)
+    num_blocks = -(-num_rows // (rows * groups_a_block))
+    return RowGeometry(rows, groups_a_block, min(num_blocks, 2 * num_multiprocessors))
+
+
+def inside_geometry(num_rows: int, *, num_multiprocessors: int) -> RowGeometry:
+    """Of the inside of a feed-forward that is written as int8 blocks."""
+    num_blocks = -(-num_rows // (INSIDE_ROWS * INSIDE_WARPS))
+    return RowGeometry(INSIDE_ROWS, 1, min(num_blocks, num_multiprocessors))
 
 
 def attention_geometry(attention: Attention, num_multiprocessors: int) -> AttentionGeometry:
     """As many heads a block as registers allow, as many splits as fill the device."""
     eights = attention.head_dim // 8
-    lanes = next(lanes for lanes in (8, 4, 2, 1) if eights % lanes == 0)
     group_size = attention.num_heads // attention.num_kv_heads
-    heads = min(max(4 // (eights // lanes), 1), group_size)
+    heads = min(4 if eights <= 8 else 1, group_size)  # a lane keeps 8 elements of a key, or more
     num_blocks = attention.num_kv_heads * -(-group_size // heads)
     num_splits = min(max(2 * num_multiprocessors // num_blocks, 1), _MOST_SPLITS)
     return AttentionGeometry(

@@ -3,13 +3,20 @@
 Letters: H = hidden_size, F = intermediate_size.
 """
 
-from ctypes import c_float, c_int32, c_uint64
+from ctypes import c_float, c_uint64
 from typing import Protocol
 
 from backends.cuda.call import Call, kernel_name
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import ExpertMatrix, Input, Rows, Stack, Vector
-from backends.cuda.geometry import WARPS, row_geometry
+from backends.cuda.geometry import (
+    INSIDE_WARPS,
+    WARPS,
+    RowGeometry,
+    experts_geometry,
+    inside_geometry,
+    row_geometry,
+)
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
 from ports.model_description import ExpertLinear, Experts, LayerNorm, Linear, Norm
 from ports.model_file import TensorInfo
@@ -47,7 +54,7 @@ class MatvecCalls:
         types += [types[0]] * (3 - len(types))
         num_rows = sum(len(linear.rows) for linear in linears)
         geometry = row_geometry(num_rows, num_columns, num_multiprocessors=self._num_multiprocessors)
-        name = kernel_name("decode_rows", norm_name(norm), num_columns, *types, geometry.rows, WARPS)
+        name = kernel_name("decode_rows", _source_name(norm), num_columns, *types, geometry.rows, WARPS)
         stack = Stack((Rows * 3)(*(self._rows_of(linear) for linear in linears)))
         return Call(
             KernelSource("decode_rows.cu", name),
@@ -57,8 +64,8 @@ class MatvecCalls:
             shared_bytes=_shared_bytes(num_columns, types),
         )
 
-    def project(self, linear: Linear, d_input: int, d_x: int) -> Call:
-        """Add the product with `d_input` to the residual stream `d_x`."""
+    def project(self, linear: Linear, d_input: int, d_x: int, *, is_int8: bool) -> Call:
+        """Add the product with `d_input`, floats or int8 blocks, to the residual stream `d_x`."""
         num_columns, weight_type = linear.weight.shape[-1], linear.weight.type
         geometry = row_geometry(
             len(linear.rows),
@@ -66,7 +73,10 @@ class MatvecCalls:
             num_multiprocessors=self._num_multiprocessors,
             can_share_columns=True,
         )
-        name = kernel_name("decode_project", num_columns, weight_type, geometry.rows, geometry.parts, WARPS)
+        source = "INT8_BLOCKS" if is_int8 else "FLOATS"
+        name = kernel_name(
+            "decode_project", source, num_columns, weight_type, geometry.rows, geometry.parts, WARPS
+        )
         return Call(
             KernelSource("decode_project.cu", name),
             grid=(geometry.num_blocks, 1),
@@ -75,34 +85,43 @@ class MatvecCalls:
             shared_bytes=_shared_bytes(num_columns, [weight_type]),
         )
 
-    def swiglu(self, norm: Norm, gate: Linear, up: Linear, d_x: int, d_inside: int) -> Call:
-        """[F] silu(gate @ x) * (up @ x), x normed."""
-        return self._inside("decode_swiglu", norm, [gate, up], d_x, d_inside)
+    def swiglu(self, norm: Norm, gate: Linear, up: Linear, d_x: int, d_inside: int, *, as_int8: bool) -> Call:
+        """[F] silu(gate @ x) * (up @ x), x normed; written as floats or as int8 blocks."""
+        return self._inside("decode_swiglu", norm, [gate, up], d_x, d_inside, as_int8=as_int8)
 
-    def gelu(self, norm: Norm, up: Linear, d_x: int, d_inside: int) -> Call:
-        """[F] gelu(up @ x), x normed."""
-        return self._inside("decode_gelu", norm, [up], d_x, d_inside)
+    def gelu(self, norm: Norm, up: Linear, d_x: int, d_inside: int, *, as_int8: bool) -> Call:
+        """[F] gelu(up @ x), x normed; likewise."""
+        return self._inside("decode_gelu", norm, [up], d_x, d_inside, as_int8=as_int8)
 
     def experts_inside(self, norm: Norm, experts: Experts, d_x: int, d_router: int, d_inside: int) -> Call:
-        """[active, F] the inside of the experts that the logits at `d_router` choose, x normed."""
-        hidden_size, size, num_active = (
-            experts.gate.weight.shape[-1],
-            experts.intermediate_size,
-            experts.num_active,
-        )
+        """[active, F] the inside of the experts that the logits at `d_router` choose, x normed.
+
+        As int8 blocks where `is_read_as_int8` says so of `down`.
+        """
+        hidden_size, num_active = experts.gate.weight.shape[-1], experts.num_active
         types = [experts.gate.weight.type, experts.up.weight.type]
-        geometry = row_geometry(num_active * size, hidden_size, num_multiprocessors=self._num_multiprocessors)
+        as_int8 = is_read_as_int8(experts.down.weight)
+        geometry, num_warps = self._inside_geometry(
+            num_active * experts.intermediate_size, hidden_size, as_int8=as_int8
+        )
         name = kernel_name(
-            "decode_experts_inside", norm_name(norm), hidden_size, *types, num_active, geometry.rows, WARPS
+            "decode_experts_inside",
+            _source_name(norm),
+            hidden_size,
+            *types,
+            experts.num_experts,
+            num_active,
+            geometry.rows,
+            _flag(as_int8),
+            num_warps,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * WARPS,
+            num_threads=32 * num_warps,
             args=(
                 self._input(norm, d_x),
                 c_uint64(d_router),
-                c_int32(experts.num_experts),
                 self._expert_matrix(experts.gate),
                 self._expert_matrix(experts.up),
                 c_float(experts.activation.alpha),
@@ -114,22 +133,26 @@ class MatvecCalls:
 
     def experts_down(self, experts: Experts, d_inside: int, d_router: int, d_x: int) -> Call:
         """Add what the chosen experts give, each by its share, to the residual stream `d_x`."""
-        size, down_type, num_active = (
-            experts.intermediate_size,
-            experts.down.weight.type,
-            experts.num_active,
+        size, num_active = experts.intermediate_size, experts.num_active
+        down_type, hidden_size = experts.down.weight.type, experts.down.weight.shape[1]
+        geometry = experts_geometry(hidden_size, num_active, num_multiprocessors=self._num_multiprocessors)
+        name = kernel_name(
+            "decode_experts_down",
+            "INT8_BLOCKS" if is_read_as_int8(experts.down.weight) else "FLOATS",
+            size,
+            down_type,
+            experts.num_experts,
+            num_active,
+            geometry.rows,
+            geometry.parts,
         )
-        hidden_size = experts.down.weight.shape[1]
-        geometry = row_geometry(hidden_size, size, num_multiprocessors=self._num_multiprocessors)
-        name = kernel_name("decode_experts_down", size, down_type, num_active, geometry.rows, WARPS)
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * WARPS,
+            num_threads=32 * geometry.parts * num_active,
             args=(
                 c_uint64(d_inside),
                 c_uint64(d_router),
-                c_int32(experts.num_experts),
                 self._expert_matrix(experts.down),
                 c_uint64(d_x),
             ),
@@ -142,17 +165,19 @@ class MatvecCalls:
             return Vector(0, TensorType.F32)
         return Vector(self._weights.address(tensor, first_element=first_element), tensor.type)
 
-    def _inside(self, kernel: str, norm: Norm, linears: list[Linear], d_x: int, d_inside: int) -> Call:
+    def _inside(
+        self, kernel: str, norm: Norm, linears: list[Linear], d_x: int, d_inside: int, *, as_int8: bool
+    ) -> Call:
         num_columns = linears[0].weight.shape[-1]
         types = [linear.weight.type for linear in linears]
-        geometry = row_geometry(
-            len(linears[0].rows), num_columns, num_multiprocessors=self._num_multiprocessors
+        geometry, num_warps = self._inside_geometry(len(linears[0].rows), num_columns, as_int8=as_int8)
+        name = kernel_name(
+            kernel, _source_name(norm), num_columns, *types, geometry.rows, _flag(as_int8), num_warps
         )
-        name = kernel_name(kernel, norm_name(norm), num_columns, *types, geometry.rows, WARPS)
         return Call(
             KernelSource("decode_feed_forward.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * WARPS,
+            num_threads=32 * num_warps,
             args=(
                 self._input(norm, d_x),
                 *(self._rows_of(linear) for linear in linears),
@@ -160,6 +185,13 @@ class MatvecCalls:
             ),
             shared_bytes=_shared_bytes(num_columns, types),
         )
+
+    def _inside_geometry(self, num_rows: int, num_columns: int, *, as_int8: bool) -> tuple[RowGeometry, int]:
+        """And the warps of a block."""
+        num_multiprocessors = self._num_multiprocessors
+        if as_int8:
+            return inside_geometry(num_rows, num_multiprocessors=num_multiprocessors), INSIDE_WARPS
+        return row_geometry(num_rows, num_columns, num_multiprocessors=num_multiprocessors), WARPS
 
     def _input(self, norm: Norm, d_x: int) -> Input:
         bias = norm.bias if isinstance(norm, LayerNorm) else None
@@ -179,9 +211,18 @@ class MatvecCalls:
         )
 
 
-def norm_name(norm: Norm) -> str:
-    """Of `enum Norm` in decode_input.cuh."""
+def is_read_as_int8(weight: TensorInfo) -> bool:
+    """Whether what is multiplied with `weight` is best written as int8 blocks by the kernel that makes it."""
+    return weight.type not in DENSE_TYPES and weight.shape[-1] % 32 == 0
+
+
+def _source_name(norm: Norm) -> str:
+    """Of `enum Source` in decode_input.cuh."""
     return "LAYER_NORM" if isinstance(norm, LayerNorm) else "RMS_NORM"
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _shared_bytes(num_columns: int, types: list[TensorType]) -> int:

@@ -16,6 +16,7 @@ from app.launcher import WorkerProcessHandle
 from tests.determinism.pairs import Outcome, Request, record_pair, run
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
+from tests.support.backends import BACKENDS
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
 SEEDS = (*range(63), 2**64 - 1)
@@ -47,14 +48,20 @@ def answer_all(worker: WorkerProcessHandle) -> Run:
     return Run(worker, [run(worker.client, request) for request in REQUESTS])
 
 
-def make_worker(proof: ProofRecorder) -> WorkerProcessHandle:
-    return recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"])
+def make_worker(proof: ProofRecorder, backend: str) -> WorkerProcessHandle:
+    return recorded_worker(proof, ["--model", str(MODEL), "--backend", backend])
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module")
-def alone(proof: ProofRecorder) -> Run:
+def alone(backend: str, proof: ProofRecorder) -> Run:
     """A worker that has the machine to itself, and is gone before the next ones start."""
-    with make_worker(proof) as worker:
+    with make_worker(proof, backend) as worker:
         health = worker.client.health()
         proof.add(
             "run_config.json",
@@ -67,10 +74,14 @@ def alone(proof: ProofRecorder) -> Run:
 
 
 @pytest.fixture(scope="module")
-def side_by_side(proof: ProofRecorder, alone: Run) -> Iterator[tuple[Run, Run]]:
+def side_by_side(backend: str, proof: ProofRecorder, alone: Run) -> Iterator[tuple[Run, Run]]:
     """Two workers that answer at the same time, and still run."""
     assert alone.worker.returncode == 0, "the first worker is to be gone"
-    with make_worker(proof) as left, make_worker(proof) as right, ThreadPoolExecutor(2) as both:
+    with (
+        make_worker(proof, backend) as left,
+        make_worker(proof, backend) as right,
+        ThreadPoolExecutor(2) as both,
+    ):
         first, second = both.map(answer_all, (left, right))
         yield first, second
 
@@ -130,7 +141,9 @@ def test_whatever_else_ran_and_runs_changes_nothing(alone: Run, side_by_side: tu
 
 def disturb(client: WorkerClient, number: int) -> None:
     """A job that is cancelled, one whose client hangs up, one that is refused."""
-    other = {"prompt": "Write a haiku about tea.", "seed": number, "temperature": 1.5, "max_tokens": 400}
+    # So small a penalty rewards repetition: an answer that does not end before it is interrupted.
+    endless = {"temperature": 1.5, "repetition_penalty": 0.1, "max_tokens": 400}
+    other = {"prompt": "Write a haiku about tea.", "seed": number, **endless}
     with closing(client.execute({**other, "job_id": "cancelled"})) as events:
         next(event for event in events if event.name == "token")
         client.cancel("cancelled")

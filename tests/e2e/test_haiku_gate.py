@@ -2,7 +2,7 @@
 
 The prompt asks for the minute that it is now and for a nonce made up now; the worker's own counter must rise
 by the tokens that came; the memory that holds the model is on the device before and after. The one way to
-pass is to compute. The compute backend is the stand-in, which runs the real model and keeps no answer.
+pass is to compute. The stand-in runs the real model as well as a GPU does, and neither keeps an answer.
 """
 
 import secrets
@@ -21,6 +21,7 @@ from app.demo import MODEL_ON_BOARD
 from app.launcher import WorkerProcessHandle
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
+from tests.support.backends import BACKENDS
 from tests.support.minute import minute_in_words
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
@@ -38,9 +39,9 @@ class Haiku:
     answer: Answer
 
 
-@pytest.fixture
-def worker(proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
-    with recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"]) as handle:
+@pytest.fixture(params=BACKENDS)
+def worker(request: pytest.FixtureRequest, proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
+    with recorded_worker(proof, ["--model", str(MODEL), "--backend", request.param]) as handle:
         yield handle
 
 

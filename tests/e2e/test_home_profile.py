@@ -9,14 +9,16 @@ import app.models
 from app.demo import MODEL_ON_BOARD
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
+from tests.support.backends import BACKENDS
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
 
 
 @pytest.mark.req("M0-W-1820", "M0-W-1840", "SYS-10.4.1")
-def test_start_health_execute_cancel_stop(proof: ProofRecorder) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_start_health_execute_cancel_stop(backend: str, proof: ProofRecorder) -> None:
     request = {"prompt": "Write a haiku about tea.", "seed": 42, "temperature": 0.9}
-    with recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"]) as worker:
+    with recorded_worker(proof, ["--model", str(MODEL), "--backend", backend]) as worker:
         health = worker.client.health()
         assert ("healthy", "ready", True) == (health["status"], health["state"], health["resident"])
 
@@ -24,7 +26,9 @@ def test_start_health_execute_cancel_stop(proof: ProofRecorder) -> None:
         assert ("EOS", 42) == (answer.end["stop_reason"], answer.end["seed"])
         assert answer.text.strip()
 
-        long = {**request, "job_id": "cancelled", "temperature": 2, "max_tokens": 400}
+        # So small a penalty rewards repetition: an answer that does not end before the cancel comes.
+        endless = {"temperature": 2, "repetition_penalty": 0.1, "max_tokens": 400}
+        long = {**request, **endless, "job_id": "cancelled"}
         with closing(worker.client.execute(long)) as events:
             next(event for event in events if event.name == "token")
             worker.client.cancel("cancelled")

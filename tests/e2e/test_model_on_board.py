@@ -15,6 +15,7 @@ from app.demo import MODEL_ON_BOARD
 from app.launcher import WorkerProcessHandle
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
+from tests.support.backends import BACKENDS
 from tests.support.minute import minute_in_words
 from tools.haiku.lexicon import is_haiku
 
@@ -33,9 +34,9 @@ TOPICS = (
 )
 
 
-@pytest.fixture(scope="module")
-def worker(proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
-    with recorded_worker(proof, ["--model", str(MODEL), "--backend", "fake"]) as handle:
+@pytest.fixture(scope="module", params=BACKENDS)
+def worker(request: pytest.FixtureRequest, proof: ProofRecorder) -> Iterator[WorkerProcessHandle]:
+    with recorded_worker(proof, ["--model", str(MODEL), "--backend", request.param]) as handle:
         yield handle
 
 
@@ -72,8 +73,9 @@ def test_nearly_every_answer_is_five_seven_five(worker: WorkerProcessHandle) -> 
 
 
 @pytest.mark.req("M0-W-1825", "M0-W-1021")
-def test_a_job_too_large_for_the_cache_fails_and_a_smaller_one_runs() -> None:
-    arguments = ["--model", str(MODEL), "--backend", "fake", "--kv-cache-size-mb", "1"]
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_job_too_large_for_the_cache_fails_and_a_smaller_one_runs(backend: str) -> None:
+    arguments = ["--model", str(MODEL), "--backend", backend, "--kv-cache-size-mb", "1"]
     with WorkerProcessHandle(arguments) as small:
         baseline = small.client.health()["vram_bytes_used"]
         events = list(small.client.execute({"job_id": "large", "prompt": "rain", "max_tokens": 400}))

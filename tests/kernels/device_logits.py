@@ -20,9 +20,23 @@ from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.memory_plan import plan_memory
 from ports.model_file import ModelFile
+from tests.golden.oracle import nmse
 from tests.kernels.gpu import Gpu
 
+MAX_NMSE = 1e-3
+
 _TOTAL_BYTES = 8 * 2**30
+
+
+def agree(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    """Close as a whole, and of one mind wherever the oracle's two best are further apart than the noise."""
+    error = nmse(actual, expected)
+    assert error < MAX_NMSE, error
+    noise = 4 * np.sqrt(np.mean((actual - expected) ** 2, axis=1))
+    best = np.sort(expected, axis=1)[:, -2:]
+    is_clear = best[:, 1] - best[:, 0] > noise
+    assert is_clear.mean() > 0.5
+    np.testing.assert_array_equal(actual.argmax(axis=1)[is_clear], expected.argmax(axis=1)[is_clear])
 
 
 class DeviceLogits:

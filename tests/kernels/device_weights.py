@@ -87,6 +87,26 @@ def nmse(result: NDArray[np.float32], expected: Doubles) -> float:
     return float(np.sum((result - expected) ** 2) / np.sum(expected**2))
 
 
+def to_int8_blocks(x: Doubles) -> NDArray[np.uint8]:
+    """A vector as int8_blocks.cuh has it: planes of elements 0..15 and 16..31, then scales and sums."""
+    blocks = x.reshape(-1, 32)
+    scales = np.abs(blocks).max(axis=1) / 127
+    quants = np.rint(blocks / scales[:, None]).astype(np.int8)
+    scale_sums = np.stack([scales, scales * quants.sum(axis=1)], axis=1).astype(np.float32)
+    planes = [quants[:, :16], quants[:, 16:], scale_sums]
+    return np.concatenate([np.ascontiguousarray(plane).view(np.uint8).ravel() for plane in planes])
+
+
+def from_int8_blocks(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vector that int8 blocks stand for; NaN where a sum is not that of its block."""
+    num_blocks = len(stored) // 40
+    quants = stored[: 32 * num_blocks].view(np.int8).reshape(2, num_blocks, 16).transpose(1, 0, 2)
+    scale_sums = stored[32 * num_blocks :].view(np.float32).reshape(num_blocks, 2)
+    values = quants.reshape(num_blocks, 32) * scale_sums[:, :1]
+    is_sum = np.isclose(values.sum(axis=1), scale_sums[:, 1], rtol=1e-4, atol=1e-4)
+    return np.where(is_sum[:, None], values, np.nan).ravel().astype(np.float32)
+
+
 def rms_norm(x: Doubles, weight: Doubles, eps: float) -> Doubles:
     normed: Doubles = x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps) * weight
     return normed

@@ -12,7 +12,7 @@ from backends.cuda.geometry import WARPS, attention_geometry
 from ports.model_description import Attention, Linear
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
-from tests.kernels.device_weights import Doubles, nmse, rms_norm, run
+from tests.kernels.device_weights import Doubles, from_int8_blocks, nmse, rms_norm, run
 from tests.kernels.gpu import Gpu
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1810", "M0-W-1822")]
@@ -157,7 +157,7 @@ class Cache:
         return page[self.layer_bytes : 2 * self.layer_bytes].view(np.float16).reshape(self._shape)
 
 
-def attend(gpu: Gpu, case: Case, inputs: Inputs, cache: Cache, d_out: int) -> Call:
+def attend(gpu: Gpu, case: Case, inputs: Inputs, cache: Cache, d_out: int, *, as_int8: bool = False) -> Call:
     def vector(values: Doubles, is_there: bool) -> Vector:
         return Vector(gpu.upload(values.astype(np.float32)) if is_there else 0, TensorType.F32)
 
@@ -188,7 +188,10 @@ def attend(gpu: Gpu, case: Case, inputs: Inputs, cache: Cache, d_out: int) -> Ca
         d_out=d_out,
     )
     return Call(
-        KernelSource("decode_attention.cu", f"decode_attention<{case.head_dim}, {geometry.heads}, {WARPS}>"),
+        KernelSource(
+            "decode_attention.cu",
+            f"decode_attention<{case.head_dim}, {geometry.heads}, {str(as_int8).lower()}, {WARPS}>",
+        ),
         (geometry.num_blocks, geometry.num_splits),
         32 * WARPS,
         (args,),
@@ -208,6 +211,20 @@ def test_attention_of_one_new_position(gpu: Gpu, case: Case) -> None:
     written = cache.new_position(case.context - 1)
     expected_cache = np.stack([prepared(case, inputs)[1], inputs.value])
     np.testing.assert_allclose(written, expected_cache, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_positions", [100, 3000])
+@pytest.mark.parametrize("head_dim", [64, 96, 128])
+def test_the_output_as_int8_blocks(gpu: Gpu, num_positions: int, head_dim: int) -> None:
+    case = Case(num_positions, num_heads=14, num_kv_heads=2, head_dim=head_dim)
+    inputs = inputs_of(case)
+    size = case.num_heads * head_dim
+    d_out = gpu.empty(4 * size)
+
+    run(gpu, attend(gpu, case, inputs, Cache(gpu, case, inputs), d_out, as_int8=True))
+
+    out = from_int8_blocks(gpu.download(d_out, size // 32 * 40, np.uint8))
+    assert nmse(out, expected_of(case, inputs).ravel()) < 1e-4
 
 
 @pytest.mark.req("M0-W-1031")

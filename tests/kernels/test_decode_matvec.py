@@ -2,12 +2,22 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from backends.cuda.matvec_calls import MatvecCalls
 from backends.cuda.packed import DENSE_TYPES
 from ports.model_description import ClampedSwiGlu, Experts, LayerNorm, Linear, RmsNorm
 from ports.tensor_types import TensorType
-from tests.kernels.device_weights import Doubles, RandomWeights, layer_norm, nmse, rms_norm, run
+from tests.kernels.device_weights import (
+    Doubles,
+    RandomWeights,
+    from_int8_blocks,
+    layer_norm,
+    nmse,
+    rms_norm,
+    run,
+    to_int8_blocks,
+)
 from tests.kernels.gpu import Gpu
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1435", "M0-W-1810", "M0-W-1822")]
@@ -16,6 +26,7 @@ T = TensorType
 EPS = 1e-5
 NUM_REPEATS = 20
 LEAST_RESULTS = 64
+INT8_NOISE = 1e-4  # of rounding a result to int8 blocks
 K_QUANTS = {T.Q4_K, T.Q5_K, T.Q6_K}
 # rows and columns: one row, odd rows, few and many columns, more rows than warps on the device
 SHAPES = [(1, 256), (7, 512), (133, 1024), (896, 4864 // 256 * 256), (1001, 2048), (20_011, 256)]
@@ -120,43 +131,64 @@ def test_projections_add_to_the_residual_stream(
 ) -> None:
     rows, cols = shape
     linear, inside, x = weights.linear(rows, cols, tensor_type), vector(cols), vector(rows, seed=4)
-    d_inside, d_x = gpu.upload(inside.astype(np.float32)), gpu.upload(x.astype(np.float32))
+    d_inside = gpu.upload(inside.astype(np.float32))
+    added = []
+    for is_int8 in [False] if tensor_type in DENSE_TYPES else [False, True]:
+        d_x = gpu.upload(x.astype(np.float32))
+        d_input = gpu.upload(to_int8_blocks(inside)) if is_int8 else d_inside
+        run(gpu, calls.project(linear, d_input, d_x, is_int8=is_int8))
+        added.append(gpu.download(d_x, rows, np.float32))
 
-    run(gpu, calls.project(linear, d_inside, d_x))
-
-    added = gpu.download(d_x, rows, np.float32).astype(np.float64) - x
-    assert nmse(added.astype(np.float32), weights.apply(linear, inside)) < bar(tensor_type)
+    for result in added:
+        assert nmse((result.astype(np.float64) - x).astype(np.float32), weights.apply(linear, inside)) < bar(
+            tensor_type
+        )
+    np.testing.assert_allclose(
+        added[0], added[-1], rtol=1e-4, atol=1e-4
+    )  # the same blocks, whoever made them
 
 
 @pytest.mark.parametrize(
-    ("gate_type", "up_type"), [(T.Q4_K, T.Q4_K), (T.Q5_0, T.Q8_0), (T.F32, T.F32), (T.F16, T.Q4_0)], ids=str
+    "types", [(T.Q4_K, T.Q4_K), (T.Q5_0, T.Q8_0), (T.F32, T.F32), (T.F16, T.Q4_0)], ids=str
 )
+@pytest.mark.parametrize("rows", [1003, 32, 4864])
 def test_swiglu(
-    gpu: Gpu, weights: RandomWeights, calls: MatvecCalls, gate_type: TensorType, up_type: TensorType
+    gpu: Gpu, weights: RandomWeights, calls: MatvecCalls, types: tuple[TensorType, TensorType], rows: int
 ) -> None:
-    rows, cols = 1003, 512
+    cols = 512
     norm, x = norm_of(weights, cols), vector(cols)
-    gate, up = weights.linear(rows, cols, gate_type), weights.linear(rows, cols, up_type)
-    d_x, d_inside = gpu.upload(x.astype(np.float32)), gpu.empty(4 * rows)
-
-    run(gpu, calls.swiglu(norm, gate, up, d_x, d_inside))
+    gate, up = (weights.linear(rows, cols, type_) for type_ in types)
+    d_x = gpu.upload(x.astype(np.float32))
 
     normed = rms_norm(x, weights.values[norm.weight.name], EPS)
     gated = weights.apply(gate, normed)
     expected = gated / (1 + np.exp(-gated)) * weights.apply(up, normed)
-    assert nmse(gpu.download(d_inside, rows, np.float32), expected) < 2 * bar(gate_type, up_type)
+
+    for as_int8 in [False, True] if rows % 32 == 0 else [False]:
+        d_inside = gpu.empty(4 * rows)
+        run(gpu, calls.swiglu(norm, gate, up, d_x, d_inside, as_int8=as_int8))
+        result = download_inside(gpu, d_inside, rows, as_int8=as_int8)
+        assert nmse(result, expected) < 2 * bar(*types) + (INT8_NOISE if as_int8 else 0)
 
 
-def test_gelu(gpu: Gpu, weights: RandomWeights, calls: MatvecCalls) -> None:
-    rows, cols = 333, 100
-    norm, x, up = norm_of(weights, cols), vector(cols), weights.linear(333, 100, T.F32)
-    d_x, d_inside = gpu.upload(x.astype(np.float32)), gpu.empty(4 * rows)
-
-    run(gpu, calls.gelu(norm, up, d_x, d_inside))
-
+@pytest.mark.parametrize("rows", [333, 96])
+def test_gelu(gpu: Gpu, weights: RandomWeights, calls: MatvecCalls, rows: int) -> None:
+    norm, x, up = norm_of(weights, 100), vector(100), weights.linear(rows, 100, T.F32)
+    d_x = gpu.upload(x.astype(np.float32))
     y = weights.apply(up, rms_norm(x, weights.values[norm.weight.name], EPS))
     expected = 0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3)))
-    assert nmse(gpu.download(d_inside, rows, np.float32), expected) < bar(T.F32)
+
+    for as_int8 in [False, True] if rows % 32 == 0 else [False]:
+        d_inside = gpu.empty(4 * rows)
+        run(gpu, calls.gelu(norm, up, d_x, d_inside, as_int8=as_int8))
+        result = download_inside(gpu, d_inside, rows, as_int8=as_int8)
+        assert nmse(result, expected) < bar(T.F32) + (INT8_NOISE if as_int8 else 0)
+
+
+def download_inside(gpu: Gpu, d_inside: int, size: int, *, as_int8: bool) -> NDArray[np.float32]:
+    if as_int8:
+        return from_int8_blocks(gpu.download(d_inside, size // 32 * 40, np.uint8))
+    return gpu.download(d_inside, size, np.float32)
 
 
 @pytest.mark.parametrize("tensor_type", [T.MXFP4, T.Q8_0, T.F32], ids=lambda type_: type_.name)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from adapters_outbound.gguf.opener import GgufModelFileOpener
 from ports.model_file import ModelFile
-from tests.golden.oracle import DIRECTORY, nmse, oracle
-from tests.kernels.device_logits import DeviceLogits
+from tests.golden.oracle import DIRECTORY, oracle
+from tests.kernels.device_logits import DeviceLogits, agree
 from tests.kernels.gpu import Gpu
 
 pytestmark = [
@@ -17,7 +17,6 @@ pytestmark = [
     pytest.mark.req("M0-W-1006", "M0-W-1213", "M0-W-1214", "M0-W-1215", "M0-W-1420", "M0-W-1432"),
 ]
 
-MAX_NMSE = 1e-3
 TOYS = sorted(path.stem for path in DIRECTORY.glob("*.gguf"))
 
 
@@ -26,17 +25,6 @@ def file(request: pytest.FixtureRequest) -> Iterator[ModelFile]:
     file = GgufModelFileOpener().open(str(DIRECTORY / f"{request.param}.gguf"))
     yield file
     file.close()
-
-
-def agree(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    """Close as a whole, and of one mind wherever the oracle's two best are further apart than the noise."""
-    error = nmse(actual, expected)
-    assert error < MAX_NMSE, error
-    noise = 4 * np.sqrt(np.mean((actual - expected) ** 2, axis=1))
-    best = np.sort(expected, axis=1)[:, -2:]
-    is_clear = best[:, 1] - best[:, 0] > noise
-    assert is_clear.mean() > 0.5
-    np.testing.assert_array_equal(actual.argmax(axis=1)[is_clear], expected.argmax(axis=1)[is_clear])
 
 
 def in_chunks(gpu: Gpu, file: ModelFile, token_ids: list[int], chunk_tokens: int) -> NDArray[np.float32]:

@@ -6,12 +6,13 @@
 // positions; the block that finishes last merges the splits, in their order, so the result never depends on timing.
 // Source: Dao et al. 2023, "Flash-Decoding"; the online softmax of Milakov & Gimelshein 2018 (arXiv:1805.02867).
 #include "half.cuh"
+#include "int8_output.cuh"
 #include "pdl.cuh"
 #include "reduce.cuh"
 #include "vector.cuh"
 
 constexpr int PAGE_TOKENS = 16;
-constexpr int LEAST_KEYS = 64;       // of a split: below that a merge costs more than it saves
+constexpr int LEAST_KEYS = 128;      // of a split: below that a merge costs more than it saves
 constexpr float NO_SCORE = -1e30f;  // of no position: finite, so that differences of two are 0
 
 struct AttentionArgs {
@@ -33,15 +34,18 @@ struct AttentionArgs {
     int group_size;           // G
     float* partial;           // [gridDim.x][splits][HEADS][D + 2]: sums, maximum, sum of weights
     int* num_arrived;         // [gridDim.x], 0 before and after
-    float* out;               // [N * G * D]
+    void* out;                // [N * G * D] float, or int8 blocks
 };
 
-// How many lanes share one key: each then holds VECTORS times 8 of its elements.
+// How many lanes share one key: each then holds up to VECTORS times 8 of its elements.
 template <int D>
 struct KeySplit {
     static constexpr int EIGHTS = D / 8;
-    static constexpr int LANES = EIGHTS % 8 == 0 ? 8 : EIGHTS % 4 == 0 ? 4 : EIGHTS % 2 == 0 ? 2 : 1;
-    static constexpr int VECTORS = EIGHTS / LANES;
+    static constexpr int LANES = EIGHTS == 1 ? 1 : EIGHTS == 2 ? 2 : EIGHTS <= 4 ? 4 : EIGHTS <= 16 ? 8 : 16;
+    static constexpr int VECTORS = (EIGHTS + LANES - 1) / LANES;
+
+    // Whether vector `vector` of lane `lane_in_key` lies in the head.
+    __device__ static bool has(int vector, int lane_in_key) { return vector * LANES + lane_in_key < EIGHTS; }
 };
 
 __device__ inline void eight_floats(const uint4& bits, float* out) {
@@ -54,28 +58,36 @@ __device__ inline void eight_floats(const uint4& bits, float* out) {
     }
 }
 
-// One warp: norm and turn a head in place in shared memory. `head` is [D].
+// One warp: a head from global to shared memory, normed, turned and scaled on the way. `head` is [D].
+// A lane holds pairs of elements, those that turn together first; everything is loaded at once.
 template <int D>
-__device__ void prepare_head(float* head, const AttentionArgs& args, const Vector& norm, float scale) {
-    const int lane = threadIdx.x % 32;
-    if (norm.data != nullptr) {
-        float squares = 0.0f;
-        for (int i = lane; i < D; i += 32) squares += head[i] * head[i];
-        const float factor = 1.0f / sqrtf(warp_sum(squares) / D + args.norm_eps);
-        for (int i = lane; i < D; i += 32) head[i] *= factor * element(norm, i);
-        __syncwarp();
+__device__ void prepare_head(const float* from, float* head, const AttentionArgs& args, const Vector& norm, float scale) {
+    constexpr int PAIRS = D / 2, PASSES = (PAIRS + 31) / 32;
+    const int lane = threadIdx.x % 32, num_turned = args.rotation == nullptr ? 0 : args.rotary_dim / 2;
+    float a[PASSES], b[PASSES];
+    float2 turn[PASSES];
+    int at_a[PASSES], at_b[PASSES];
+    float squares = 0.0f;
+#pragma unroll
+    for (int pass = 0; pass < PASSES; ++pass) {
+        const int pair = lane + 32 * pass;
+        const bool is_apart = pair < num_turned && !args.is_adjacent;  // (i, i + rotary_dim / 2)
+        at_a[pass] = is_apart ? pair : 2 * pair;
+        at_b[pass] = is_apart ? pair + num_turned : 2 * pair + 1;
+        a[pass] = pair < PAIRS ? __ldcg(from + at_a[pass]) : 0.0f;
+        b[pass] = pair < PAIRS ? __ldcg(from + at_b[pass]) : 0.0f;
+        turn[pass] = pair < num_turned ? __ldcg(args.rotation + pair) : make_float2(1.0f, 0.0f);
+        squares += a[pass] * a[pass] + b[pass] * b[pass];
     }
-    const int num_pairs = args.rotation == nullptr ? 0 : args.rotary_dim / 2;
-    for (int pair = lane; pair < num_pairs; pair += 32) {
-        const int i = args.is_adjacent ? 2 * pair : pair;
-        const int j = args.is_adjacent ? 2 * pair + 1 : pair + num_pairs;
-        const float2 turn = args.rotation[pair];
-        const float a = head[i], b = head[j];
-        head[i] = a * turn.x - b * turn.y;
-        head[j] = a * turn.y + b * turn.x;
+    const float factor = norm.data == nullptr ? 1.0f : 1.0f / sqrtf(warp_sum(squares) / D + args.norm_eps);
+#pragma unroll
+    for (int pass = 0; pass < PASSES; ++pass) {
+        if (lane + 32 * pass >= PAIRS) continue;
+        const float x = a[pass] * factor * element_or(norm, at_a[pass], 1.0f);
+        const float y = b[pass] * factor * element_or(norm, at_b[pass], 1.0f);
+        head[at_a[pass]] = (x * turn[pass].x - y * turn[pass].y) * scale;
+        head[at_b[pass]] = (x * turn[pass].y + y * turn[pass].x) * scale;
     }
-    __syncwarp();
-    for (int i = lane; i < D; i += 32) head[i] *= scale;
 }
 
 // Running softmax of one query head: weights are exp(score - maximum).
@@ -107,12 +119,26 @@ struct Softmax {
     }
 };
 
-template <int D, int HEADS, int WARPS>
-__global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionArgs args) {
+// Element `index` of the output. As int8 the 32 lanes of a warp bring a block's elements together.
+template <bool AS_INT8>
+__device__ inline void store_mixed(const AttentionArgs& args, int index, int size, float value) {
+    if constexpr (AS_INT8) store_int8_block(int8_blocks(args.out, size / 32), index / 32, value);
+    else static_cast<float*>(args.out)[index] = value;
+}
+
+// Keys and values of one position: what a lane holds of them, as they are stored.
+template <int VECTORS>
+struct KeyValue {
+    uint4 key[VECTORS], value[VECTORS];
+};
+
+template <int D, int HEADS, bool AS_INT8, int WARPS>
+__global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const AttentionArgs args) {
+    static_assert(!AS_INT8 || D % 32 == 0, "a head must be whole int8 blocks");
     using Split = KeySplit<D>;
     constexpr int LANES = Split::LANES, VECTORS = Split::VECTORS, SIZE = 8 * VECTORS;
     constexpr int KEYS_A_WARP = 32 / LANES;
-    __shared__ float heads[HEADS + 2][D];  // the queries, the new key, the new value
+    __shared__ float heads[HEADS + 1][D];  // the queries, the new key
     __shared__ alignas(16) unsigned short new_key[D], new_value[D];
     __shared__ float sums[WARPS][HEADS][D], maxima[WARPS][HEADS], totals[WARPS][HEADS];
     __shared__ bool is_last;
@@ -124,8 +150,8 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
     const int query_size = args.num_kv_heads * args.group_size * D, key_size = args.num_kv_heads * D;
 
     let_next_start();
-    wait_for_previous();
-
+    // The position, the page table and the cache before it were written before this step's first kernel began:
+    // they need no waiting. The new query, key and value do.
     const int position = *args.position;
     const int first = args.window > 0 ? max(position + 1 - args.window, 0) : 0;
     const int count = position + 1 - first;
@@ -136,23 +162,44 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
     const int end = min(begin + keys_a_split, position + 1);
     const bool has_new = end == position + 1;
 
-    for (int i = warp; i < HEADS + 2; i += WARPS) {  // one warp a head
-        const int query = (kv_head * args.group_size + first_head + i) * D;
-        const int start = i < HEADS ? query : query_size + (i == HEADS ? 0 : key_size) + kv_head * D;
-        const bool is_used = i >= HEADS || i < num_heads;
-        for (int j = lane; j < D; j += 32) heads[i][j] = is_used ? __ldcg(args.qkv + start + j) : 0.0f;
-        __syncwarp();
-        if (i < HEADS) prepare_head<D>(heads[i], args, args.query_norm, rsqrtf(static_cast<float>(D)));
-        if (i == HEADS) prepare_head<D>(heads[i], args, args.key_norm, 1.0f);
-        __syncwarp();
-        if (i >= HEADS)
-            for (int j = lane; j < D; j += 32) (i == HEADS ? new_key : new_value)[j] = float_to_f16(heads[i][j]);
-    }
-    __syncthreads();
-
     const long long head_bytes = 2LL * PAGE_TOKENS * D;
     const long long value_bytes = args.num_kv_heads * head_bytes;
     unsigned char* cache = args.pool + args.layer_bytes + kv_head * head_bytes;
+    const int lane_in_key = lane % LANES;
+    // What a lane needs of position base + lane / LANES; of the new one nothing yet.
+    const auto load = [&](int base) {
+        KeyValue<VECTORS> loaded{};
+        const int at = base + lane / LANES;
+        if (at >= end || at == position) return loaded;
+        const unsigned char* page = cache + args.page_table[at / PAGE_TOKENS] * args.page_bytes + 2 * D * (at % PAGE_TOKENS);
+#pragma unroll
+        for (int v = 0; v < VECTORS; ++v) {
+            if (!Split::has(v, lane_in_key)) continue;
+            loaded.key[v] = reinterpret_cast<const uint4*>(page)[v * LANES + lane_in_key];
+            loaded.value[v] = reinterpret_cast<const uint4*>(page + value_bytes)[v * LANES + lane_in_key];
+        }
+        return loaded;
+    };
+    const int stride = WARPS * KEYS_A_WARP;
+    int base = begin + warp * KEYS_A_WARP;  // the same for every lane of a warp
+    KeyValue<VECTORS> ahead = load(base);
+    wait_for_previous();
+
+    for (int i = warp; i < HEADS + 2; i += WARPS) {  // one warp a head
+        if (i < HEADS) {
+            const int head = kv_head * args.group_size + min(first_head + i, args.group_size - 1);  // or the last again
+            prepare_head<D>(args.qkv + head * D, heads[i], args, args.query_norm, rsqrtf(static_cast<float>(D)));
+        } else if (i == HEADS) {
+            prepare_head<D>(args.qkv + query_size + kv_head * D, heads[i], args, args.key_norm, 1.0f);
+            __syncwarp();
+            for (int j = lane; j < D; j += 32) new_key[j] = float_to_f16(heads[i][j]);
+        } else {
+            const float* value = args.qkv + query_size + key_size + kv_head * D;
+            for (int j = lane; j < D; j += 32) new_value[j] = float_to_f16(__ldcg(value + j));
+        }
+    }
+    __syncthreads();
+
     if (has_new && first_head == 0) {
         unsigned char* page = cache + args.page_table[position / PAGE_TOKENS] * args.page_bytes;
         const int slot = position % PAGE_TOKENS * D;
@@ -162,39 +209,33 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
         }
     }
 
-    const int lane_in_key = lane % LANES;
     float query[HEADS][SIZE];
 #pragma unroll
     for (int h = 0; h < HEADS; ++h)
 #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
 #pragma unroll
-            for (int e = 0; e < 8; ++e) query[h][8 * v + e] = heads[h][8 * (v * LANES + lane_in_key) + e];
+            for (int e = 0; e < 8; ++e)
+                query[h][8 * v + e] = Split::has(v, lane_in_key) ? heads[h][8 * (v * LANES + lane_in_key) + e] : 0.0f;
 
     Softmax<SIZE> softmax[HEADS];
-    const int stride = WARPS * KEYS_A_WARP;
-    for (int base = begin + warp * KEYS_A_WARP; base < end; base += stride) {  // the same for every lane of a warp
+    for (; base < end; base += stride) {
+        KeyValue<VECTORS> now = ahead;
+        if (base + stride < end) ahead = load(base + stride);
         const int key_position = base + lane / LANES;
         const bool is_seen = key_position < end;
-        const int clamped = is_seen ? key_position : begin;
-        const uint4* key = reinterpret_cast<const uint4*>(new_key);
-        const uint4* value = reinterpret_cast<const uint4*>(new_value);
-        if (clamped != position) {
-            const unsigned char* page = cache + args.page_table[clamped / PAGE_TOKENS] * args.page_bytes;
-            key = reinterpret_cast<const uint4*>(page + 2 * D * (clamped % PAGE_TOKENS));
-            value = reinterpret_cast<const uint4*>(page + value_bytes + 2 * D * (clamped % PAGE_TOKENS));
-        }
-        uint4 key_bits[VECTORS], value_bits[VECTORS];
+        if (key_position == position)
 #pragma unroll
-        for (int v = 0; v < VECTORS; ++v) {
-            key_bits[v] = key[v * LANES + lane_in_key];
-            value_bits[v] = value[v * LANES + lane_in_key];
-        }
+            for (int v = 0; v < VECTORS; ++v) {
+                if (!Split::has(v, lane_in_key)) continue;
+                now.key[v] = reinterpret_cast<const uint4*>(new_key)[v * LANES + lane_in_key];
+                now.value[v] = reinterpret_cast<const uint4*>(new_value)[v * LANES + lane_in_key];
+            }
         float key_floats[SIZE], value_floats[SIZE];
 #pragma unroll
         for (int v = 0; v < VECTORS; ++v) {
-            eight_floats(key_bits[v], key_floats + 8 * v);
-            eight_floats(value_bits[v], value_floats + 8 * v);
+            eight_floats(now.key[v], key_floats + 8 * v);
+            eight_floats(now.value[v], value_floats + 8 * v);
         }
 #pragma unroll
         for (int h = 0; h < HEADS; ++h) {
@@ -212,7 +253,8 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
         for (int offset = LANES; offset < 32; offset *= 2) softmax[h].merge_lane(offset);
         if (lane < LANES) {
 #pragma unroll
-            for (int i = 0; i < SIZE; ++i) sums[warp][h][8 * (i / 8 * LANES + lane) + i % 8] = softmax[h].sums[i];
+            for (int i = 0; i < SIZE; ++i)
+                if (Split::has(i / 8, lane)) sums[warp][h][8 * (i / 8 * LANES + lane) + i % 8] = softmax[h].sums[i];
             maxima[warp][h] = softmax[h].maximum;
             totals[warp][h] = softmax[h].total;
         }
@@ -243,7 +285,8 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
         const int head = kv_head * args.group_size + first_head + h;
         const float sink = element_or(args.sinks, head, NO_SCORE);
         const float limit = fmaxf(top, sink), kept = __expf(top - limit);
-        args.out[head * D + d] = sum * kept / (total * kept + (args.sinks.data != nullptr ? __expf(sink - limit) : 0.0f));
+        const float shared_with_sink = total * kept + (args.sinks.data != nullptr ? __expf(sink - limit) : 0.0f);
+        store_mixed<AS_INT8>(args, head * D + d, query_size, sum * kept / shared_with_sink);
     }
     if (num_splits == 1) return;
 
@@ -268,6 +311,6 @@ __global__ void __launch_bounds__(32 * WARPS) decode_attention(const AttentionAr
             sum += __ldcg(split + d) * kept;
         }
         if (args.sinks.data != nullptr) total += __expf(sink - top);
-        args.out[head * D + d] = sum / total;
+        store_mixed<AS_INT8>(args, head * D + d, query_size, sum / total);
     }
 }

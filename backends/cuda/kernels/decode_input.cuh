@@ -1,16 +1,21 @@
-// The input vector of a matrix-vector product: every block norms and quantizes it for itself in shared memory,
-// which costs less than a kernel of its own. Letter: K = number of columns.
+// The input vector of a matrix-vector product, brought into shared memory by every block for itself: normed and
+// quantized there, which costs less than a kernel of its own. Letter: K = number of columns.
 #pragma once
 #include "int8_blocks.cuh"
 #include "reduce.cuh"
 #include "vector.cuh"
 
-enum Norm { NO_NORM, RMS_NORM, LAYER_NORM };
+enum Source {
+    FLOATS,      // [K] as they are
+    RMS_NORM,    // [K], to be normed
+    LAYER_NORM,  // likewise
+    INT8_BLOCKS  // [K / 32], by the kernel that made them
+};
 
 struct Input {
-    const float* x;  // [K], written by an earlier kernel
-    Vector weight;   // [K] of the norm
-    Vector bias;     // [K] of a layer norm
+    const void* x;  // [K] float or [K / 32] int8 blocks, written by an earlier kernel
+    Vector weight;  // [K] of the norm
+    Vector bias;    // [K] of a layer norm
     float eps;
 };
 
@@ -24,7 +29,7 @@ __host__ __device__ constexpr int shared_input_bytes(int cols, bool wants_int8, 
     return (wants_int8 ? cols / 32 * 40 : 0) + (wants_floats ? (cols + 3) / 4 * 16 : 0);
 }
 
-// A thread holds 8 consecutive values a pass: elements 8 * (threadIdx.x + pass * THREADS) and on.
+// A thread holds 8 consecutive values a pass: elements 8 * (threadIdx.x + pass * THREADS) and on; 0 past the end.
 template <int COLS, int THREADS>
 struct EightValues {
     static constexpr int PASSES = (COLS + 8 * THREADS - 1) / (8 * THREADS);
@@ -40,6 +45,40 @@ struct EightValues {
             for (int i = 0; i < 8; ++i) v[pass][i] = start(pass) + i < COLS ? get(pass, i) : 0.0f;
     }
 
+    // From memory that an earlier kernel wrote: past the L1 cache.
+    __device__ void load_written(const float* x) {
+        if constexpr (COLS % 8 == 0) {
+#pragma unroll
+            for (int pass = 0; pass < PASSES; ++pass) {
+                float4 low{}, high{};
+                if (start(pass) < COLS) {
+                    low = __ldcg(reinterpret_cast<const float4*>(x + start(pass)));
+                    high = __ldcg(reinterpret_cast<const float4*>(x + start(pass) + 4));
+                }
+                put(pass, low, high);
+            }
+        } else {
+            set([&](int pass, int i) { return __ldcg(x + start(pass) + i); });
+        }
+    }
+
+    __device__ void load_constant(const Vector& vector) {
+        if (COLS % 8 == 0 && vector.type == F32) {
+            const float4* x = static_cast<const float4*>(vector.data);
+#pragma unroll
+            for (int pass = 0; pass < PASSES; ++pass) {
+                float4 low{}, high{};
+                if (start(pass) < COLS) {
+                    low = __ldg(x + start(pass) / 4);
+                    high = __ldg(x + start(pass) / 4 + 1);
+                }
+                put(pass, low, high);
+            }
+        } else {
+            set([&](int pass, int i) { return element(vector, start(pass) + i); });
+        }
+    }
+
     template <class Term>
     __device__ float sum(Term term) const {
         float total = 0.0f;
@@ -47,54 +86,79 @@ struct EightValues {
         for (int pass = 0; pass < PASSES; ++pass)
 #pragma unroll
             for (int i = 0; i < 8; ++i)
-                if (start(pass) + i < COLS) total += term(v[pass][i]);
+                if (COLS % (8 * THREADS) == 0 || start(pass) + i < COLS) total += term(v[pass][i]);
         return total;
+    }
+
+    __device__ void put(int pass, const float4& low, const float4& high) {
+        const float values[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+        for (int i = 0; i < 8; ++i) v[pass][i] = values[i];
     }
 };
 
-// Fill shared memory of `shared_input_bytes`; the block is synchronised afterwards.
-template <Norm NORM, int COLS, int WARPS, bool WANTS_INT8, bool WANTS_FLOATS>
-__device__ SharedInput prepare_input(const Input& in, char* shared) {
-    __shared__ float partial[WARPS];
+// Makes the input of one block. What no kernel writes is loaded when it is constructed, the rest by `prepare`.
+template <Source SOURCE, int COLS, int WARPS, bool WANTS_INT8, bool WANTS_FLOATS>
+struct InputMaker {
     using Values = EightValues<COLS, 32 * WARPS>;
-    Values x;
-    x.set([&](int pass, int i) { return __ldcg(in.x + Values::start(pass) + i); });
-    if constexpr (NORM == RMS_NORM) {
-        const float squares = block_sum<WARPS>(x.sum([](float v) { return v * v; }), partial);
-        const float factor = 1.0f / sqrtf(squares / COLS + in.eps);
-        x.set([&](int pass, int i) { return x.v[pass][i] * factor * element(in.weight, Values::start(pass) + i); });
+    const Input& in;
+    Values weight, bias;
+
+    __device__ explicit InputMaker(const Input& input) : in(input) {
+        if constexpr (SOURCE == RMS_NORM || SOURCE == LAYER_NORM) weight.load_constant(in.weight);
+        if constexpr (SOURCE == LAYER_NORM) bias.load_constant(in.bias);
     }
-    if constexpr (NORM == LAYER_NORM) {
-        const float mean = block_sum<WARPS>(x.sum([](float v) { return v; }), partial) / COLS;
-        const float squares = block_sum<WARPS>(x.sum([=](float v) { return (v - mean) * (v - mean); }), partial);
-        const float factor = 1.0f / sqrtf(squares / COLS + in.eps);
-        x.set([&](int pass, int i) {
-            const int at = Values::start(pass) + i;
-            return (x.v[pass][i] - mean) * factor * element(in.weight, at) + element(in.bias, at);
-        });
-    }
-    SharedInput out{};
-    if constexpr (WANTS_INT8) {
-        out.blocks = int8_blocks(shared, COLS / 32);
-        shared += COLS / 32 * 40;
-#pragma unroll
-        for (int pass = 0; pass < Values::PASSES; ++pass) {
-            // Four threads make a block; a quartet is inside the vector or beyond it as a whole.
-            const bool is_inside = Values::start(pass) < COLS;
-            const unsigned mask = __ballot_sync(ALL_LANES, is_inside);
-            if (is_inside)
-                quantize_int8_block(out.blocks, Values::start(pass) / 32, threadIdx.x % 4, x.v[pass], mask);
+
+    // Fill shared memory of `shared_input_bytes`; the block is synchronised afterwards.
+    __device__ SharedInput prepare(char* shared) const {
+        if constexpr (SOURCE == INT8_BLOCKS) return copy_blocks(shared);
+        __shared__ float partial[WARPS];
+        Values x;
+        x.load_written(static_cast<const float*>(in.x));
+        if constexpr (SOURCE == RMS_NORM) {
+            const float squares = block_sum<WARPS>(x.sum([](float v) { return v * v; }), partial);
+            const float factor = 1.0f / sqrtf(squares / COLS + in.eps);
+            x.set([&](int pass, int i) { return x.v[pass][i] * factor * weight.v[pass][i]; });
         }
-    }
-    if constexpr (WANTS_FLOATS) {
-        float* values = reinterpret_cast<float*>(shared);
-        out.values = values;
+        if constexpr (SOURCE == LAYER_NORM) {
+            const float mean = block_sum<WARPS>(x.sum([](float v) { return v; }), partial) / COLS;
+            const float squares = block_sum<WARPS>(x.sum([=](float v) { return (v - mean) * (v - mean); }), partial);
+            const float factor = 1.0f / sqrtf(squares / COLS + in.eps);
+            x.set([&](int pass, int i) { return (x.v[pass][i] - mean) * factor * weight.v[pass][i] + bias.v[pass][i]; });
+        }
+        SharedInput out{};
+        if constexpr (WANTS_INT8) {
+            out.blocks = int8_blocks(shared, COLS / 32);
+            shared += COLS / 32 * 40;
 #pragma unroll
-        for (int pass = 0; pass < Values::PASSES; ++pass)
+            for (int pass = 0; pass < Values::PASSES; ++pass) {
+                // Four threads make a block; a quartet is inside the vector or beyond it as a whole.
+                const bool is_inside = Values::start(pass) < COLS;
+                const unsigned mask = __ballot_sync(ALL_LANES, is_inside);
+                if (is_inside)
+                    quantize_int8_block(out.blocks, Values::start(pass) / 32, threadIdx.x % 4, x.v[pass], mask);
+            }
+        }
+        if constexpr (WANTS_FLOATS) {
+            float* values = reinterpret_cast<float*>(shared);
+            out.values = values;
 #pragma unroll
-            for (int i = 0; i < 8; ++i)
-                if (Values::start(pass) + i < COLS) values[Values::start(pass) + i] = x.v[pass][i];
+            for (int pass = 0; pass < Values::PASSES; ++pass)
+#pragma unroll
+                for (int i = 0; i < 8; ++i)
+                    if (Values::start(pass) + i < COLS) values[Values::start(pass) + i] = x.v[pass][i];
+        }
+        __syncthreads();
+        return out;
     }
-    __syncthreads();
-    return out;
-}
+
+    __device__ SharedInput copy_blocks(char* shared) const {
+        constexpr int NUM_BLOCKS = COLS / 32;
+        static_assert(SOURCE != INT8_BLOCKS || (COLS % 32 == 0 && !WANTS_FLOATS));
+        const Int8Blocks from = int8_blocks(const_cast<void*>(in.x), NUM_BLOCKS), to = int8_blocks(shared, NUM_BLOCKS);
+        for (int i = threadIdx.x; i < 2 * NUM_BLOCKS; i += 32 * WARPS) to.low[i] = __ldcg(from.low + i);  // and high
+        for (int i = threadIdx.x; i < NUM_BLOCKS; i += 32 * WARPS) to.scale_sum[i] = __ldcg(from.scale_sum + i);
+        __syncthreads();
+        return {to, nullptr};
+    }
+};

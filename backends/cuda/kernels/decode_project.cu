@@ -3,8 +3,8 @@
 #include "matvec.cuh"
 #include "pdl.cuh"
 
-template <int COLS, Type T, int ROWS, int PARTS, int WARPS>
-__global__ void __launch_bounds__(32 * WARPS) decode_project(const Input in, const Rows rows, float* x) {
+template <Source SOURCE, int COLS, Type T, int ROWS, int PARTS, int WARPS>
+__global__ void __launch_bounds__(32 * WARPS, 1) decode_project(const Input in, const Rows rows, float* x) {
     constexpr int GROUPS = WARPS / PARTS;  // of a block, at a time
     static_assert(WARPS % PARTS == 0);
     extern __shared__ __align__(16) char shared[];
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(32 * WARPS) decode_project(const Input in, con
     rows_of_group(rows, min(base + warp / PARTS, total - 1), numbers);
     dots.load(rows.matrix, numbers, part);
     wait_for_previous();
-    const SharedInput v = prepare_input<NO_NORM, COLS, WARPS, wants_int8(T), !wants_int8(T)>(in, shared);
+    const SharedInput v = InputMaker<SOURCE, COLS, WARPS, wants_int8(T), !wants_int8(T)>(in).prepare(shared);
 
     for (; base < total; base += stride) {  // the same for all warps of a block
         const int group = min(base + warp / PARTS, total - 1);

@@ -66,7 +66,7 @@ __device__ int multiply_groups(const Rows& rows, const SharedInput& x, int group
 }
 
 // All three of one type: one loop, whose first rows are loaded before the input is awaited.
-template <Norm NORM, int COLS, Type T, int ROWS, int WARPS>
+template <Source SOURCE, int COLS, Type T, int ROWS, int WARPS>
 __device__ void multiply_alike(const Input& in, const Stack& stack, float* out, char* shared) {
     const int total = num_groups<ROWS>(stack.rows[0]) + num_groups<ROWS>(stack.rows[1]) + num_groups<ROWS>(stack.rows[2]);
     const int stride = gridDim.x * WARPS;
@@ -79,8 +79,9 @@ __device__ void multiply_alike(const Input& in, const Stack& stack, float* out, 
         dots.load(stack.rows[place.which].matrix, numbers, 0);
     };
     if (group < total) load(group);
+    const InputMaker<SOURCE, COLS, WARPS, wants_int8(T), !wants_int8(T)> input(in);
     wait_for_previous();
-    const SharedInput x = prepare_input<NORM, COLS, WARPS, wants_int8(T), !wants_int8(T)>(in, shared);
+    const SharedInput x = input.prepare(shared);
     for (; group < total; group += stride) {
         const Place place = place_of<ROWS>(stack, group);
         const Rows& rows = stack.rows[place.which];
@@ -94,18 +95,19 @@ __device__ void multiply_alike(const Input& in, const Stack& stack, float* out, 
     }
 }
 
-template <Norm NORM, int COLS, Type A, Type B, Type C, int ROWS, int WARPS>
-__global__ void __launch_bounds__(32 * WARPS)
+template <Source SOURCE, int COLS, Type A, Type B, Type C, int ROWS, int WARPS>
+__global__ void __launch_bounds__(32 * WARPS, 1)
     decode_rows(const Input in, const __grid_constant__ Stack stack, float* out) {
     extern __shared__ __align__(16) char shared[];
     let_next_start();
     if constexpr (A == B && B == C) {
-        multiply_alike<NORM, COLS, A, ROWS, WARPS>(in, stack, out, shared);
+        multiply_alike<SOURCE, COLS, A, ROWS, WARPS>(in, stack, out, shared);
     } else {
-        wait_for_previous();
         constexpr bool INT8 = wants_int8(A) || wants_int8(B) || wants_int8(C);
-        constexpr bool FLOATS = !wants_int8(A) || !wants_int8(B) || !wants_int8(C);
-        const SharedInput x = prepare_input<NORM, COLS, WARPS, INT8, FLOATS>(in, shared);
+        constexpr bool DENSE = !wants_int8(A) || !wants_int8(B) || !wants_int8(C);
+        const InputMaker<SOURCE, COLS, WARPS, INT8, DENSE> input(in);
+        wait_for_previous();
+        const SharedInput x = input.prepare(shared);
         const Rows &a = stack.rows[0], &b = stack.rows[1], &c = stack.rows[2];
         const int end_a = num_groups<ROWS>(a), end_b = end_a + num_groups<ROWS>(b), end_c = end_b + num_groups<ROWS>(c);
         const int stride = gridDim.x * WARPS;

@@ -74,6 +74,9 @@ struct RowDots {
     static constexpr int STRIDE = 32 * PARTS;
     static constexpr int TURNS = (PIECES + STRIDE - 1) / STRIDE;
 
+    // More at once would take the registers that other warps need.
+    static constexpr int UNROLL = TURNS * ROWS <= (is_dense(T) ? 12 : 2 * ROWS) ? TURNS : 1;
+
     Piece ahead[ROWS];
 
     // `rows[i]` is read whatever it holds: give the number of an existing row.
@@ -89,7 +92,7 @@ struct RowDots {
     template <class LoadNext>
     __device__ void add(float (&sums)[ROWS], const Matrix& w, const long long (&rows)[ROWS], const SharedInput& x,
                         int part, LoadNext load_next) {
-#pragma unroll
+#pragma unroll(UNROLL)
         for (int turn = 0; turn < TURNS; ++turn) {
             Piece now[ROWS];
 #pragma unroll
@@ -105,6 +108,50 @@ struct RowDots {
 
     __device__ static int piece_at(int turn, int part) {
         return turn * STRIDE + part * 32 + static_cast<int>(threadIdx.x % 32);
+    }
+};
+
+// The same rows of two matrices with one input, which is read from shared memory once for both.
+template <Type A, Type B, int COLS, int ROWS>
+struct PairDots {
+    using First = RowDots<A, COLS, ROWS>;
+    using Second = RowDots<B, COLS, ROWS>;
+    First first;
+    Second second;
+
+    __device__ void load(const Matrix& a, const Matrix& b, const long long (&rows)[ROWS], int turn = 0) {
+        first.load(a, rows, 0, turn);
+        second.load(b, rows, 0, turn);
+    }
+
+    // As `RowDots::add`.
+    template <class LoadNext>
+    __device__ void add(float (&sums_a)[ROWS], float (&sums_b)[ROWS], const Matrix& a, const Matrix& b,
+                        const long long (&rows)[ROWS], const SharedInput& x, LoadNext load_next) {
+        if constexpr (is_dense(A) != is_dense(B)) {  // pieces of different sizes
+            first.add(sums_a, a, rows, x, 0, [] {});
+            second.add(sums_b, b, rows, x, 0, load_next);
+        } else {
+#pragma unroll(First::UNROLL)
+            for (int turn = 0; turn < First::TURNS; ++turn) {
+                typename First::Piece now_a[ROWS];
+                typename Second::Piece now_b[ROWS];
+#pragma unroll
+                for (int i = 0; i < ROWS; ++i) {
+                    now_a[i] = first.ahead[i];
+                    now_b[i] = second.ahead[i];
+                }
+                if (turn + 1 < First::TURNS) load(a, b, rows, turn + 1);
+                else load_next();
+                const int piece = First::piece_at(turn, 0);
+                if (piece < First::PIECES)
+#pragma unroll
+                    for (int i = 0; i < ROWS; ++i) {
+                        sums_a[i] += now_a[i].dot(x, piece);
+                        sums_b[i] += now_b[i].dot(x, piece);
+                    }
+            }
+        }
     }
 };
 

@@ -6,14 +6,17 @@ import pytest
 
 from backends.cuda.catalogue import kernels_of
 from backends.cuda.compiler import KernelSource
+from domain.architectures import describe
 from tests.backends.cuda.compiled import DEVICES, complaints_about
 from tests.backends.cuda.every_kernel import (
     EVERY_PREFILL_KERNEL,
     EVERY_SAMPLER_KERNEL,
     EVERY_TEST_KERNEL,
     EVERY_WEIGHT_KERNEL,
+    HEAD_DIMS,
 )
 from tests.backends.cuda.reference_models import reference_models, toy_models
+from tests.models.tiny import TinyShape, tiny_model
 
 pytestmark = pytest.mark.req("M0-W-1201", "M0-W-1421", "M0-W-1430", "M0-W-1435", "M0-W-1702")
 
@@ -24,12 +27,24 @@ def kernels_of_reference_models(arch: str) -> frozenset[KernelSource]:
     return frozenset().union(*(kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in models))
 
 
+def decode_attentions(arch: str) -> set[KernelSource]:
+    """For heads of every size, alone and in groups."""
+    shapes = [TinyShape(head_dim=size, num_kv_heads=count) for size in HEAD_DIMS for count in (1, 2, 4)]
+    kernels = (kernels_of(describe(tiny_model(shape)), num_multiprocessors=DEVICES[arch]) for shape in shapes)
+    return {source for source in set().union(*kernels) if source.file == "decode_attention.cu"}
+
+
 def some_other_kernels(arch: str) -> list[KernelSource]:
     """A sixth of all that can be listed, another for each architecture: together all of them."""
     toys = (kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in toy_models().values())
-    every = {*EVERY_PREFILL_KERNEL, *EVERY_SAMPLER_KERNEL, *EVERY_TEST_KERNEL, *EVERY_WEIGHT_KERNEL}.union(
-        *toys
+    listed = (
+        EVERY_PREFILL_KERNEL,
+        decode_attentions(arch),
+        EVERY_SAMPLER_KERNEL,
+        EVERY_TEST_KERNEL,
+        EVERY_WEIGHT_KERNEL,
     )
+    every: set[KernelSource] = set().union(*listed, *toys)
     in_order = sorted(every, key=lambda source: (source.file, source.name))
     return in_order[list(DEVICES).index(arch) :: len(DEVICES)]
 

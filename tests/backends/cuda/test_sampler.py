@@ -1,19 +1,12 @@
-"""Sampling as the device does it: its arithmetic against the reference, its structures, its machine code."""
-
-import ctypes
-from importlib.resources import files
-from pathlib import Path
+"""Sampling as the device does it: its arithmetic against the reference."""
 
 import numpy as np
 import pytest
 
-from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.sampler import (
     LARGEST_VOCAB_SIZE,
     Method,
     SampleArgs,
-    SampleScratch,
-    SequenceState,
     initial_state,
     log_prob_call,
     sample_call,
@@ -133,25 +126,3 @@ def test_a_vocabulary_that_cannot_be_ranked_is_refused() -> None:
         sample_call(Method.GREEDY, SampleArgs(vocab_size=too_many), num_multiprocessors=1)
     with pytest.raises(ModelLoadFailed, match=str(too_many)):
         log_prob_call(d_logits=0, d_token_ids=0, d_out=0, num_rows=1, vocab_size=too_many)
-
-
-@pytest.mark.req("M0-W-1421")
-@pytest.mark.parametrize(
-    ("structure", "file"),
-    [(SequenceState, "sequence_state.cuh"), (SampleScratch, "sample.cu"), (SampleArgs, "sample.cu")],
-    ids=["SequenceState", "SampleScratch", "SampleArgs"],
-)
-def test_structures_lie_in_memory_as_the_kernels_read_them(
-    structure: type[ctypes.Structure], file: str, tmp_path: Path
-) -> None:
-    """The compiler itself compares: what it disagrees with does not compile."""
-    name = structure.__name__
-    checks = [f"static_assert(sizeof({name}) == {ctypes.sizeof(structure)});"]
-    for field, *_ in structure._fields_:
-        offset = getattr(structure, field).offset
-        checks.append(f"static_assert(__builtin_offsetof({name}, {field.removeprefix('d_')}) == {offset});")
-    text = (files("backends.cuda.kernels") / file).read_text()
-    (tmp_path / "layout.cu").write_text("\n".join([text, *checks, "__global__ void layout() {}"]))
-    layout = KernelSource("layout.cu", "layout")
-
-    assert {layout} == set(Compiler("sm_90", None, [tmp_path]).compile([layout]))

@@ -1,0 +1,179 @@
+"""The launches of a model, before there is a device: addresses, parts of tensors, and what a block takes."""
+
+import ctypes
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from backends.cuda.arena import Arena
+from backends.cuda.call import Call
+from backends.cuda.catalogue import kernels_of
+from backends.cuda.compile_all import compile_everything
+from backends.cuda.decode_args import AttentionArgs, Stack
+from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
+from backends.cuda.kv_pages import layer_offsets
+from backends.cuda.packed import DENSE_TYPES, PackedMatrix
+from backends.cuda.prefill_attention import ChunkPointers
+from backends.cuda.prefill_calls import PrefillCalls
+from backends.cuda.scratch import lay_out
+from backends.cuda.upload import repack_source
+from backends.cuda.weights import DeviceWeights
+from domain.memory_plan import plan_memory
+from ports.model_description import ModelDescription
+from tests.backends.cuda.compiled import CACHE_DIR, DEVICES
+from tests.backends.cuda.every_kernel import EVERY_SAMPLER_KERNEL
+from tests.backends.cuda.reference_models import reference_models, toy_models
+
+pytestmark = pytest.mark.req("M0-W-1430", "M0-W-1431")
+
+MODELS = reference_models() | toy_models()
+D_WEIGHTS, D_SCRATCH, D_POOL, D_SEQUENCE = (n * 2**44 for n in range(1, 5))
+SEQUENCE_BYTES = 2**20
+CHUNK_TOKENS = 512
+REGISTERS_A_BLOCK = 65_536
+SHARED_BYTES_A_BLOCK = {  # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"
+    "sm_80": 163 * 1024,
+    "sm_86": 99 * 1024,
+    "sm_89": 99 * 1024,
+    "sm_90": 227 * 1024,
+    "sm_100": 227 * 1024,
+    "sm_120": 99 * 1024,
+}
+
+
+class Layout:
+    """A model laid out as on a device, but for the device."""
+
+    def __init__(self, description: ModelDescription, num_multiprocessors: int = 132) -> None:
+        self.plan = plan_memory(
+            description, free_bytes=2**42, gpu_device=0, path="", prefill_chunk_tokens=CHUNK_TOKENS
+        )
+        self.weights = DeviceWeights(description.tensors, D_WEIGHTS)
+        arena = Arena(D_SCRATCH, self.plan.scratch_bytes)
+        scratch = lay_out(description, self.plan, arena, num_multiprocessors=num_multiprocessors)
+        pool = KvPool(D_POOL, self.plan.kv_page_bytes, layer_offsets(description))
+        self._decode = DecodeCalls(
+            description,
+            weights=self.weights,
+            buffers=scratch.decode,
+            pool=pool,
+            num_multiprocessors=num_multiprocessors,
+        )
+        self._prefill = PrefillCalls(
+            description,
+            weights=self.weights,
+            buffers=scratch.prefill,
+            pool=pool,
+            num_multiprocessors=num_multiprocessors,
+        )
+
+    def decode(self) -> list[Call]:
+        return list(self._decode.step(SequencePointers(D_SEQUENCE, D_SEQUENCE + 4, D_SEQUENCE + 256)))
+
+    def prefill(self) -> list[Call]:
+        chunk = ChunkPointers(D_SEQUENCE, D_SEQUENCE + 4096, D_SEQUENCE + 8192)
+        return [
+            call
+            for num_tokens in (1, 17, 33, self.plan.prefill_chunk_tokens)
+            for call in self._prefill.chunk(chunk, num_tokens)
+        ]
+
+    def is_inside(self, address: int) -> bool:
+        sizes = {
+            D_WEIGHTS: self.weights.size_bytes,
+            D_SCRATCH: self.plan.scratch_bytes,
+            D_POOL: self.plan.kv_cache_bytes,
+            D_SEQUENCE: SEQUENCE_BYTES,
+        }
+        return any(start <= address < start + size_bytes for start, size_bytes in sizes.items())
+
+
+@cache
+def layout(name: str) -> Layout:
+    return Layout(MODELS[name])
+
+
+def addresses(value: object) -> Iterator[int]:
+    """Every 64-bit address in an argument but null, those in structures too."""
+    match value:
+        case ctypes.c_uint64():
+            yield value.value
+        case ctypes.Array():
+            for element in value:
+                yield from addresses(element)
+        case ctypes.Structure():
+            for name, *_ in value._fields_:
+                part = getattr(value, name)
+                if not isinstance(part, int | float):
+                    yield from addresses(part)
+                elif name.startswith("d_") and part:
+                    yield int(part)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_kernels_are_given_no_address_outside_the_models_memory(name: str) -> None:
+    model = layout(name)
+    for call in (*model.decode(), *model.prefill()):
+        outside = [
+            hex(address)
+            for arg in call.args
+            for address in addresses(arg)
+            if address and not model.is_inside(address)
+        ]
+
+        assert [] == outside, call.source
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_keeps_its_keys_in_its_own_part_of_a_page(name: str) -> None:
+    calls = layout(name).decode()
+    places = [arg.layer_bytes for call in calls for arg in call.args if isinstance(arg, AttentionArgs)]
+
+    assert len(MODELS[name].layers) == len(set(places))
+    assert sorted(places) == places
+
+
+@pytest.mark.parametrize("name", ["phi-3-mini-4k-q4_k_m", "gpt-2-small-f16"])
+def test_a_fused_matrix_is_read_part_by_part_from_end_to_end(name: str) -> None:
+    attention = MODELS[name].layers[0].attention
+    weight = attention.query.weight
+    stack = next(arg for call in layout(name).decode() for arg in call.args if isinstance(arg, Stack))
+    firsts = [0, len(attention.query.rows), len(attention.query.rows) + len(attention.key.rows)]
+
+    assert weight is attention.value.weight
+    assert weight.shape[0] == sum(rows.num_rows for rows in stack.rows)
+    for first_row, rows in zip(firsts, stack.rows, strict=True):
+        expected = layout(name).weights.matrix(weight, first_row=first_row)
+        assert bytes(expected) == bytes(rows.matrix)
+
+
+def test_what_a_stack_does_not_have_has_no_rows() -> None:
+    head = layout("llama-3.1-8b-q4_k_m").decode()[-1]
+    stack = next(arg for arg in head.args if isinstance(arg, Stack))
+
+    assert [128_256, 0, 0] == [rows.num_rows for rows in stack.rows]
+    assert bytes(PackedMatrix()) == bytes(stack.rows[1].matrix) == bytes(stack.rows[2].matrix)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_kernel_that_is_launched_is_in_the_catalogue(name: str) -> None:
+    """What is not would be missing on the device: the loader compiles the catalogue and nothing else."""
+    types = {tensor.type for tensor in MODELS[name].tensors} - DENSE_TYPES
+    wanted = {call.source for call in (*layout(name).decode(), *layout(name).prefill())}
+    wanted |= {repack_source(tensor_type) for tensor_type in types} | set(EVERY_SAMPLER_KERNEL)
+
+    assert wanted <= kernels_of(MODELS[name], num_multiprocessors=132)
+
+
+@pytest.mark.parametrize("arch", DEVICES)
+def test_every_block_fits_on_a_multiprocessor(arch: str) -> None:
+    for description in reference_models().values():
+        model = Layout(description, DEVICES[arch])
+        kernels = kernels_of(description, num_multiprocessors=DEVICES[arch])
+        cubins = compile_everything(kernels, archs=[arch], cache_dir=CACHE_DIR)
+        for call in (*model.decode(), *model.prefill()):
+            resources = cubins[arch, call.source].resources
+
+            assert call.shared_bytes + resources.shared_bytes <= SHARED_BYTES_A_BLOCK[arch], call.source
+            assert call.num_threads * resources.registers <= REGISTERS_A_BLOCK, call.source
