@@ -191,22 +191,27 @@ def download_inside(gpu: Gpu, d_inside: int, size: int, *, as_int8: bool) -> NDA
     return gpu.download(d_inside, size, np.float32)
 
 
+def experts_of(weights: RandomWeights, hidden_size: int, size: int, tensor_type: TensorType) -> Experts:
+    """Four of forty."""
+    return Experts(
+        num_experts=40,
+        num_active=4,
+        intermediate_size=size,
+        router=weights.linear(40, hidden_size, T.F32),
+        gate=weights.expert_linear(40, size, hidden_size, tensor_type),
+        up=weights.expert_linear(40, size, hidden_size, tensor_type),
+        down=weights.expert_linear(40, hidden_size, size, tensor_type),
+        activation=ClampedSwiGlu(alpha=1.702, limit=1.0),
+    )
+
+
 @pytest.mark.parametrize("tensor_type", [T.MXFP4, T.Q8_0, T.F32], ids=lambda type_: type_.name)
 @pytest.mark.parametrize("logits", ["random", "tied"])
 def test_experts(
     gpu: Gpu, weights: RandomWeights, calls: MatvecCalls, tensor_type: TensorType, logits: str
 ) -> None:
     hidden_size, size, num_experts = 160, 96, 40
-    experts = Experts(
-        num_experts=num_experts,
-        num_active=4,
-        intermediate_size=size,
-        router=weights.linear(num_experts, hidden_size, T.F32),
-        gate=weights.expert_linear(num_experts, size, hidden_size, tensor_type),
-        up=weights.expert_linear(num_experts, size, hidden_size, tensor_type),
-        down=weights.expert_linear(num_experts, hidden_size, size, tensor_type),
-        activation=ClampedSwiGlu(alpha=1.702, limit=1.0),
-    )
+    experts = experts_of(weights, hidden_size, size, tensor_type)
     norm, x = norm_of(weights, hidden_size), vector(hidden_size)
     router = vector(num_experts, seed=8) if logits == "random" else np.array([2.0, 3.0] * 20)
     d_x, d_router = gpu.upload(x.astype(np.float32)), gpu.upload(router.astype(np.float32))
@@ -234,15 +239,30 @@ def test_experts(
 
 
 @pytest.mark.req("M0-W-1031")
-def test_a_product_is_the_same_to_the_bit_every_time(
+def test_every_product_is_the_same_to_the_bit_every_time(
     gpu: Gpu, weights: RandomWeights, calls: MatvecCalls
 ) -> None:
-    norm, linear = norm_of(weights, 4864), weights.linear(896, 4864, T.Q8_0)
-    d_x, d_out = gpu.upload(vector(4864).astype(np.float32)), gpu.empty(4 * 896)
+    norm, x = norm_of(weights, 4864), vector(4864).astype(np.float32)
+    rows, gate, up = (weights.linear(896, 4864, type_) for type_ in (T.Q8_0, T.Q4_0, T.Q4_0))
+    project = weights.linear(512, 4864, T.Q5_0)
+    experts = experts_of(weights, 160, 96, T.MXFP4)
+    expert_norm = norm_of(weights, 160)
+    d_x, d_wide, d_router = gpu.upload(x), gpu.upload(x), gpu.upload(vector(40, seed=8).astype(np.float32))
     results = set()
     for _ in range(NUM_REPEATS):
-        run(gpu, calls.rows(norm, [linear], d_x, d_out))
-        results.add(gpu.download(d_out, 896, np.float32).tobytes())
-        gpu.fill(d_out, 0xFF, 4 * 896)
+        d_outs = [gpu.empty(4 * size) for size in (896, 896, 4 * 96)]
+        d_residuals = [gpu.upload(x[:512]), gpu.upload(x[:160])]
+        run(gpu, calls.rows(norm, [rows], d_x, d_outs[0]))
+        run(gpu, calls.swiglu(norm, gate, up, d_x, d_outs[1], as_int8=True))
+        run(gpu, calls.project(project, d_wide, d_residuals[0], is_int8=False))
+        run(gpu, calls.experts_inside(expert_norm, experts, d_x, d_router, d_outs[2]))
+        run(gpu, calls.experts_down(experts, d_outs[2], d_router, d_residuals[1]))
+        sizes = (4 * 896, 896 // 32 * 40, 4 * (96 // 32 * 40 + 8))
+        outs = [gpu.download(d_out, size, np.uint8) for d_out, size in zip(d_outs, sizes, strict=True)]
+        outs += [
+            gpu.download(d_residuals[0], 4 * 512, np.uint8),
+            gpu.download(d_residuals[1], 4 * 160, np.uint8),
+        ]
+        results.add(b"".join(out.tobytes() for out in outs))
 
     assert 1 == len(results)

@@ -126,6 +126,12 @@ __device__ inline void store_mixed(const AttentionArgs& args, int index, int siz
     else static_cast<float*>(args.out)[index] = value;
 }
 
+// Where the page of a position begins in the pool. What changes from step to step is read past the L1 cache,
+// which nobody promises to be emptied for a kernel that starts before the one before it has ended.
+__device__ inline long long page_of(const AttentionArgs& args, int position) {
+    return __ldcg(args.page_table + position / PAGE_TOKENS) * args.page_bytes;
+}
+
 // Keys and values of one position: what a lane holds of them, as they are stored.
 template <int VECTORS>
 struct KeyValue {
@@ -152,7 +158,7 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
     let_next_start();
     // The position, the page table and the cache before it were written before this step's first kernel began:
     // they need no waiting. The new query, key and value do.
-    const int position = *args.position;
+    const int position = __ldcg(args.position);
     const int first = args.window > 0 ? max(position + 1 - args.window, 0) : 0;
     const int count = position + 1 - first;
     const int keys_a_split = max((count + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y), LEAST_KEYS);
@@ -171,12 +177,12 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
         KeyValue<VECTORS> loaded{};
         const int at = base + lane / LANES;
         if (at >= end || at == position) return loaded;
-        const unsigned char* page = cache + args.page_table[at / PAGE_TOKENS] * args.page_bytes + 2 * D * (at % PAGE_TOKENS);
+        const unsigned char* page = cache + page_of(args, at) + 2 * D * (at % PAGE_TOKENS);
 #pragma unroll
         for (int v = 0; v < VECTORS; ++v) {
             if (!Split::has(v, lane_in_key)) continue;
-            loaded.key[v] = reinterpret_cast<const uint4*>(page)[v * LANES + lane_in_key];
-            loaded.value[v] = reinterpret_cast<const uint4*>(page + value_bytes)[v * LANES + lane_in_key];
+            loaded.key[v] = __ldcg(reinterpret_cast<const uint4*>(page) + v * LANES + lane_in_key);
+            loaded.value[v] = __ldcg(reinterpret_cast<const uint4*>(page + value_bytes) + v * LANES + lane_in_key);
         }
         return loaded;
     };
@@ -201,7 +207,7 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
     __syncthreads();
 
     if (has_new && first_head == 0) {
-        unsigned char* page = cache + args.page_table[position / PAGE_TOKENS] * args.page_bytes;
+        unsigned char* page = cache + page_of(args, position);
         const int slot = position % PAGE_TOKENS * D;
         for (int j = threadIdx.x; j < D; j += 32 * WARPS) {
             reinterpret_cast<unsigned short*>(page)[slot + j] = new_key[j];

@@ -35,7 +35,7 @@ __global__ void decode_begin(const int* token, const int* position, const Matrix
     if (blockIdx.x > 0) {
         const Rotation& rotation = rotations.of[blockIdx.x - 1];
         for (int i = threadIdx.x; i < rotation.num_pairs; i += blockDim.x) {
-            const float2 turn = cosine_and_sine(*position, rotation.frequencies[i]);
+            const float2 turn = cosine_and_sine(__ldcg(position), rotation.frequencies[i]);
             rotation.out[i] = make_float2(turn.x * rotation.magnitude, turn.y * rotation.magnitude);
         }
         return;
@@ -43,8 +43,8 @@ __global__ void decode_begin(const int* token, const int* position, const Matrix
     const int cols = static_cast<int>(embedding.cols);
     for (int block = threadIdx.x; block < (cols + 31) / 32; block += blockDim.x) {
         float values[32], offsets[32];
-        load_block<T>(embedding, *token, block, values);
-        if (position_embedding.quants != nullptr) load_block<P>(position_embedding, *position, block, offsets);
+        load_block<T>(embedding, __ldcg(token), block, values);
+        if (position_embedding.quants != nullptr) load_block<P>(position_embedding, __ldcg(position), block, offsets);
 #pragma unroll
         for (int i = 0; i < 32; ++i)
             if (32 * block + i < cols) x[32 * block + i] = values[i] + (position_embedding.quants != nullptr ? offsets[i] : 0.0f);

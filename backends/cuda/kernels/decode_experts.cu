@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(32 * GROUPS * ACTIVE, 1)
             float sum = 0.0f;
 #pragma unroll
             for (int i = 0; i < ACTIVE; ++i) sum += shares[i] * partial[warp / ACTIVE][i][lane];
-            x[row] += sum;
+            x[row] = __ldcg(x + row) + sum;
         }
         __syncthreads();
     }

@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_project(const Input in, 
                 for (int i = 0; i < ROWS; ++i)
                     if (lane == i) sum = sums[i];
             }
-            x[row] += sum + element_or(rows.bias, row, 0.0f);
+            x[row] = __ldcg(x + row) + sum + element_or(rows.bias, row, 0.0f);
         }
         if constexpr (PARTS > 1) __syncthreads();
     }
