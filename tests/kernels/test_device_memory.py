@@ -83,7 +83,7 @@ def test_more_than_there_is_takes_nothing_and_says_how_much_there_was(
     with pytest.raises(VramExhausted) as failure:
         memory.allocate(MemoryClass.KV_CACHE, too_much)
 
-    # The driver may have given back, at the refusal, a block that earlier tests had freed: never less is free.
+    # At the refusal the driver may give back a block that earlier tests had freed: there is never less.
     free_bytes_now = context.free_bytes()
     assert {"vram_required_bytes": too_much, "vram_available_bytes": free_bytes_now} == failure.value.facts
     assert free_bytes <= free_bytes_now
