@@ -14,7 +14,9 @@ from tests.kernels.gpu import Gpu
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.req("M0-W-1006", "M0-W-1213", "M0-W-1214", "M0-W-1215", "M0-W-1420", "M0-W-1432"),
+    pytest.mark.req(
+        "M0-W-1006", "M0-W-1213", "M0-W-1214", "M0-W-1215", "M0-W-1420", "M0-W-1432", "M0-W-1433", "M0-W-1434"
+    ),
 ]
 
 TOYS = sorted(path.stem for path in DIRECTORY.glob("*.gguf"))
