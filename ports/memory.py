@@ -1,6 +1,15 @@
 """Device memory: what is planned before anything is allocated, and what is held."""
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class MemoryClass(Enum):
+    """What an allocation is for (M0-W-1011)."""
+
+    WEIGHTS = "weights"
+    KV_CACHE = "kv_cache"
+    SCRATCH = "scratch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from backends.cuda.decode_calls import DecodeCalls, KvPool
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.matvec_calls import Weights
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
 from backends.cuda.model_program import ModelProgram
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import Scratch, lay_out, slot_sizes
@@ -22,7 +22,7 @@ from backends.cuda.weights import DeviceWeights
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
 from ports.compute_backend import OnProgress
-from ports.memory import MemoryPlan
+from ports.memory import MemoryClass, MemoryPlan
 from ports.model_description import ModelDescription, Rope
 from ports.model_file import ModelFile
 from ports.tensor_types import TensorType

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from backends.cuda.bindings import driver
@@ -10,14 +9,7 @@ from backends.cuda.context import Context
 from backends.cuda.errors import check, check_release
 from domain.errors import VramExhausted
 from domain.memory_plan import align
-
-
-class MemoryClass(Enum):
-    """What an allocation is for (M0-W-1011)."""
-
-    WEIGHTS = "weights"
-    KV_CACHE = "kv_cache"
-    SCRATCH = "scratch"
+from ports.memory import MemoryClass
 
 
 @dataclass(frozen=True, slots=True)

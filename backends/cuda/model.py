@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from backends.cuda.context import Context
 from backends.cuda.kv_pages import PagePool
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
 from backends.cuda.model_program import ModelProgram
 from backends.cuda.sampler import NO_TOKEN, SequenceState, initial_state
 from backends.cuda.sequence import OpenSequence
 from domain.errors import DeviceError, DeviceLost, InvalidRequest
 from domain.memory_plan import pages_for
 from ports.loaded_model import SequenceId, StepOutput
-from ports.memory import MemoryPlan, MemoryReport
+from ports.memory import MemoryClass, MemoryPlan, MemoryReport
 from ports.sampling import SamplingParams
 
 _STEPS_AHEAD = 2  # enqueued beyond the token that is waited for, so that the device never waits for Python

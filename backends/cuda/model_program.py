@@ -12,12 +12,13 @@ from backends.cuda.decode_calls import DecodeCalls
 from backends.cuda.graph import Graph
 from backends.cuda.kernel import Launch
 from backends.cuda.kernel_set import KernelSet
-from backends.cuda.memory import DeviceBuffer, DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceBuffer, DeviceMemory
 from backends.cuda.prefill_attention import ChunkPointers
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.sampler import Method, SampleArgs, SequenceState, log_prob_call, sample_call
 from backends.cuda.sequence_slot import RING_SIZE, SequenceSlot, SlotSizes
 from backends.cuda.stream import Event, Stream
+from ports.memory import MemoryClass
 
 _ID_BYTES = 4
 _CHUNKS_UNDER_WAY = 2  # one computes, one waits: a cancel is felt after no more than these

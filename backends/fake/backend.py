@@ -5,14 +5,14 @@ from contextlib import ExitStack
 
 from backends.fake.fault_injector import FaultInjector
 from backends.fake.faults import Fault
-from backends.fake.ledger import MemoryClass, VramLedger
+from backends.fake.ledger import VramLedger
 from backends.fake.model import FakeModel
 from backends.fake.weight_loader import load_weights
 from domain.errors import DeviceError, InvalidDevice, ModelLoadFailed
 from domain.memory_plan import PREFILL_CHUNK_TOKENS
 from ports.compute_backend import DeviceInfo, OnProgress
 from ports.loaded_model import LoadedModel
-from ports.memory import MemoryPlan
+from ports.memory import MemoryClass, MemoryPlan
 from ports.model_description import ModelDescription
 from ports.model_file import ModelFile
 

@@ -1,18 +1,10 @@
 """A pretend device memory: no bytes, only an account of them that every allocation goes through."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 from domain.errors import VramExhausted
 from domain.memory_plan import align
-
-
-class MemoryClass(Enum):
-    """What an allocation is for (M0-W-1011)."""
-
-    WEIGHTS = "weights"
-    KV_CACHE = "kv_cache"
-    SCRATCH = "scratch"
+from ports.memory import MemoryClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from backends.fake.fault_injector import FaultInjector
 from backends.fake.forward import forward, logits
 from backends.fake.kv_cache import KvCache
 from backends.fake.kv_pages import PagePool
-from backends.fake.ledger import MemoryClass, VramLedger
+from backends.fake.ledger import VramLedger
 from backends.fake.score import score_tokens
 from backends.fake.sequence import OpenSequence
 from backends.fake.weights import Weights
@@ -18,7 +18,7 @@ from domain.errors import DeviceError, InvalidRequest
 from domain.memory_plan import pages_for
 from domain.sampling import sample
 from ports.loaded_model import SequenceId, StepOutput
-from ports.memory import MemoryPlan, MemoryReport
+from ports.memory import MemoryClass, MemoryPlan, MemoryReport
 from ports.sampling import SamplingParams
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.context import Context
 from backends.cuda.kernel import Kernel, Launch, pointer
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
 from backends.cuda.stream import PinnedBuffer, Stream
+from ports.memory import MemoryClass
 
 READ = KernelSource("read.cu", "read_all<8>")
 

@@ -3,7 +3,8 @@
 import sys
 
 from backends.cuda.context import Context
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
+from ports.memory import MemoryClass
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.loader import read_frequencies
-from backends.cuda.memory import MemoryClass
 from backends.cuda.prefill_attention import ChunkPointers
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import lay_out
@@ -19,6 +18,7 @@ from backends.cuda.upload import WeightUploader, repack_sources
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.memory_plan import plan_memory
+from ports.memory import MemoryClass
 from ports.model_file import ModelFile
 from tests.golden.oracle import nmse
 from tests.kernels.gpu import Gpu

@@ -1,7 +1,8 @@
 """A program that opens a device, leaves memory on it and closes it, three times."""
 
 from backends.cuda.context import Context
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
+from ports.memory import MemoryClass
 
 
 def main() -> None:

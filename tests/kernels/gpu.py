@@ -11,8 +11,9 @@ from numpy.typing import DTypeLike, NDArray
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.context import Context
 from backends.cuda.kernel import Argument, Dimensions, Kernel
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
 from backends.cuda.stream import Stream
+from ports.memory import MemoryClass
 
 CACHE_DIR = Path(__file__).parents[2] / ".cache" / "kernels"
 POISON = 0xFF  # four, or two, of these bytes are NaN as float32, float16 and bfloat16

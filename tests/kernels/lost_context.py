@@ -7,9 +7,10 @@ from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.context import Context
 from backends.cuda.graph import Graph
 from backends.cuda.kernel import Kernel
-from backends.cuda.memory import DeviceMemory, MemoryClass
+from backends.cuda.memory import DeviceMemory
 from backends.cuda.stream import Event, PinnedBuffer, Stream
 from domain.errors import WorkerError
+from ports.memory import MemoryClass
 from tests.kernels.gpu import CACHE_DIR
 
 

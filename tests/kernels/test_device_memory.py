@@ -6,8 +6,9 @@ import pytest
 
 from backends.cuda.bindings import driver
 from backends.cuda.context import Context
-from backends.cuda.memory import DeviceMemory, MemoryClass, plain_device_memory
+from backends.cuda.memory import DeviceMemory, plain_device_memory
 from domain.errors import DeviceError, VramExhausted
+from ports.memory import MemoryClass
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1011")]
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from backends.cuda.kernel import Kernel
-from backends.cuda.memory import DeviceBuffer, MemoryClass
+from backends.cuda.memory import DeviceBuffer
 from backends.cuda.stream import Stream
 from backends.cuda.upload import WeightUploader, repack_sources
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import DeviceError, ModelLoadFailed
 from domain.memory_plan import align
+from ports.memory import MemoryClass
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
 from tests.backends.cuda.packed_reference import pack

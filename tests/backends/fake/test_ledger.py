@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from backends.fake.fault_injector import FaultInjector
 from backends.fake.kv_pages import PagePool
-from backends.fake.ledger import MemoryClass, VramLedger
+from backends.fake.ledger import VramLedger
 from domain.errors import VramExhausted
+from ports.memory import MemoryClass
 
 pytestmark = pytest.mark.req("M0-W-1011")
 
