@@ -16,7 +16,16 @@ class RowGeometry:
     """Of a matrix-vector product."""
 
     rows: int  # of one warp at a time
-    parts: int  # warps that share a row's columns; of experts, groups of warps in a block
+    parts: int  # warps that share a row's columns
+    num_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertsGeometry:
+    """Of the last matrices of a token's experts: as many warps as experts are active share the rows."""
+
+    rows: int  # of one warp at a time
+    groups: int  # of such warps, in a block
     num_blocks: int
 
 
@@ -55,13 +64,13 @@ def row_geometry(
     return RowGeometry(rows, parts, min(num_blocks, blocks_a_multiprocessor * num_multiprocessors))
 
 
-def experts_geometry(num_rows: int, num_active: int, *, num_multiprocessors: int) -> RowGeometry:
-    """Of the last matrices of a token's experts; as many warps as experts are active share the rows."""
+def experts_geometry(num_rows: int, num_active: int, *, num_multiprocessors: int) -> ExpertsGeometry:
+    """As many rows a warp as leave every multiprocessor warps enough."""
     warps_wanted = num_multiprocessors * WARPS
     rows = next((rows for rows in (4, 2) if 2 * num_rows * num_active >= rows * warps_wanted), 1)
-    groups_a_block = max(WARPS // num_active, 1)
-    num_blocks = -(-num_rows // (rows * groups_a_block))
-    return RowGeometry(rows, groups_a_block, min(num_blocks, 2 * num_multiprocessors))
+    groups = max(WARPS // num_active, 1)
+    num_blocks = -(-num_rows // (rows * groups))
+    return ExpertsGeometry(rows, groups, min(num_blocks, 2 * num_multiprocessors))
 
 
 def inside_geometry(num_rows: int, *, num_multiprocessors: int) -> RowGeometry:

@@ -153,15 +153,18 @@ def _check(description: ModelDescription, file: ModelFile) -> None:
 
 
 def read_frequencies(rope: Rope, file: ModelFile) -> NDArray[np.float64]:
-    """[rotary_dim/2] radians per position, divided by the file's factors where it has some."""
+    """[rotary_dim/2] radians per position, divided by the file's factors where it has some.
+
+    Raises:
+        ModelLoadFailed: a factor is no positive number.
+    """
     factors = rope.frequency_factors
     frequencies = rope_frequencies(rope)
     if factors is None:
         return frequencies
-    if factors.type is not TensorType.F32:
-        raise ModelLoadFailed(f"{file.path}: {factors.name}: expected F32, not {factors.type.name}")
     stored = file.read(factors, offset_bytes=0, size_bytes=factors.size_bytes)
-    divisors = np.frombuffer(stored, dtype="<f4").astype(np.float64)
+    stored_type = "<f4" if factors.type is TensorType.F32 else "<f2"  # `describe` takes no other
+    divisors = np.frombuffer(stored, dtype=stored_type).astype(np.float64)
     if not (np.isfinite(divisors).all() and (divisors > 0).all()):
         raise ModelLoadFailed(f"{file.path}: {factors.name}: expected positive numbers only")
     return frequencies / divisors

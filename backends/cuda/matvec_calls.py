@@ -144,12 +144,12 @@ class MatvecCalls:
             experts.num_experts,
             num_active,
             geometry.rows,
-            geometry.parts,
+            geometry.groups,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * geometry.parts * num_active,
+            num_threads=32 * geometry.groups * num_active,
             args=(
                 c_uint64(d_inside),
                 c_uint64(d_router),

@@ -1,6 +1,7 @@
 """A model's work on the device: what is enqueued for a chunk of a prompt, for a token, for a score."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.sampler import Method, SampleArgs, SequenceState, log_prob_call, sample_call
 from backends.cuda.sequence_slot import RING_SIZE, SequenceSlot, SlotSizes
 from backends.cuda.stream import Event, Stream
+from domain.errors import DeviceLost
 from ports.memory import MemoryClass
 
 _ID_BYTES = 4
@@ -110,7 +112,8 @@ class ModelProgram:
         if buffer is None:
             self._free_slots.append(slot)
             return
-        self.synchronize()
+        with suppress(DeviceLost):  # then nothing runs any more
+            self.synchronize()
         self._chunks = {
             key: launches for key, launches in self._chunks.items() if key[0] != slot.d_page_table
         }
