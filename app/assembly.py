@@ -14,10 +14,8 @@ def assemble_worker(container: Container, loaded: Loaded) -> Worker:
     metrics = container.metrics(
         quant_kind=info.quant_kind, num_active_experts=loaded.description.num_active_experts
     )
-    engine = container.engine(
-        model=loaded.model, model_name=info.model, tokenizer=loaded.tokenizer, metrics=metrics
-    )
-    worker = container.worker(info=info, limits=_limits(settings, loaded), tokenizer=loaded.tokenizer)
+    engine = container.engine(model=loaded.model, tokenizer=loaded.tokenizer, metrics=metrics)
+    worker: Worker = container.worker(info=info, limits=_limits(settings, loaded), tokenizer=loaded.tokenizer)
     metrics.watch(worker.gauges)
     container.inference().serve(engine)
     return worker

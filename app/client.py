@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _TIMEOUT_S = 120.0
+_PIECE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,13 @@ class WorkerClient:
 
 
 def _events(response: HTTPResponse) -> Iterator[ServerEvent]:
-    name = ""
-    while line := response.readline():
-        field, _, value = line.decode().rstrip("\r\n").partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield ServerEvent(name, json.loads(value))
+    rest = b""
+    while piece := response.read1(_PIECE_BYTES):  # lines of a chunked body take http.client far longer
+        *messages, rest = (rest + piece).split(b"\n\n")
+        for message in messages:
+            fields = dict(line.partition(": ")[::2] for line in message.decode().split("\n"))
+            if "data" in fields:  # not so a comment
+                yield ServerEvent(fields["event"], json.loads(fields["data"]))
 
 
 def _refusal(response: HTTPResponse) -> WorkerRefused:

@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from domain.engine import Engine
 from domain.errors import WorkerError
+
+if TYPE_CHECKING:
+    from domain.engine import Engine
 
 T = TypeVar("T")
 
@@ -42,7 +44,7 @@ class InferenceThread:
         self.wake()
         return future
 
-    def serve(self, engine: Engine) -> None:
+    def serve(self, engine: "Engine") -> None:
         """Run `engine` from now on."""
         self._engine = engine
         self.wake()

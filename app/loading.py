@@ -1,21 +1,27 @@
 """Steps 2 and 3 of the start: device, model file, tokenizer, memory plan, upload."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from app.process_story import ProcessStory
-from app.settings import Settings
-from app.tokenizer_choice import TokenizerChoice, choose_tokenizer
-from domain.architectures import describe
-from domain.errors import InsufficientVram, ModelLoadFailed, ResidencyLost, VramExhausted
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.file_reading import FileReading
+from domain.errors import InsufficientVram, ModelLoadFailed, ResidencyLost, VramExhausted, WorkerError
 from domain.load_progress import LoadProgress
-from domain.memory_plan import plan_memory
-from ports.clock import Clock
-from ports.compute_backend import ComputeBackend, Device, DeviceInfo, OnProgress
-from ports.loaded_model import LoadedModel
-from ports.memory import MemoryPlan
-from ports.model_description import ModelDescription
-from ports.model_file import ModelFile, ModelFileOpener
-from ports.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # NumPy comes with most of them, and the device is to be opened before
+    from collections.abc import Callable
+
+    from app.process_story import ProcessStory
+    from app.settings import Settings
+    from ports.clock import Clock
+    from ports.compute_backend import ComputeBackend, Device, DeviceInfo, OnProgress
+    from ports.loaded_model import LoadedModel
+    from ports.memory import MemoryPlan
+    from ports.model_description import ModelDescription
+    from ports.model_file import ModelFileOpener
+    from ports.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,13 @@ class Loader:
         *,
         settings: Settings,
         backend: ComputeBackend,
-        opener: ModelFileOpener,
+        make_opener: Callable[[], ModelFileOpener],
         clock: Clock,
         story: ProcessStory,
     ) -> None:
         self._settings = settings
         self._backend = backend
-        self._opener = opener
+        self._make_opener = make_opener
         self._clock = clock
         self._story = story
 
@@ -62,31 +68,49 @@ class Loader:
             ModelLoadFailed: the file cannot be served.
             InsufficientVram: it does not fit.
         """
-        device = self._backend.open_device(self._settings.gpu_device)
-        try:
-            return self._load_onto(device, on_progress)
-        except BaseException:
-            device.close()
-            raise
+        with ExitStack() as undo:
+            settings = self._settings
+            reading = FileReading(self._make_opener, settings.model, tokenizer_option=settings.tokenizer)
+            undo.callback(reading.close)
+            device = self._backend.open_device(settings.gpu_device)
+            undo.callback(device.close)
+            loaded = self._load_onto(device, reading, on_progress)
+            reading.close()
+            self._story.load_complete(loaded.description, loaded.model.memory(), loaded.load_s)
+            undo.pop_all()
+        return loaded
 
-    def _load_onto(self, device: Device, on_progress: OnProgress) -> Loaded:
+    def _load_onto(self, device: Device, reading: FileReading, on_progress: OnProgress) -> Loaded:
+        from domain.architectures import describe  # noqa: PLC0415 as above
+
         started_at_s = self._clock.monotonic_s()
         info = device.info()
-        file = self._opener.open(self._settings.model)
+        self._story.load_start(info, reading.choice())
+        description = describe(reading.file())
         try:
-            choice = choose_tokenizer(file, self._settings.tokenizer)
-            self._story.load_start(info, choice)
-            description = describe(file)
-            tokenizer = _build_tokenizer(choice, file, description)
             plan = self._plan(description, info)
-            model = self._upload(device, description, file, plan, on_progress)
-        finally:
-            file.close()
+            model = self._upload(device, description, reading, plan, on_progress)
+        except WorkerError:
+            self._tokenizer(reading, description)  # what is wrong with it comes first
+            raise
+        tokenizer = self._tokenizer(reading, description)
         load_s = self._clock.monotonic_s() - started_at_s
-        self._story.load_complete(description, model.memory(), load_s)
         return Loaded(device, info, model, description, plan, tokenizer, load_s)
 
+    def _tokenizer(self, reading: FileReading, description: ModelDescription) -> Tokenizer:
+        tokenizer = reading.tokenizer()
+        if tokenizer.vocab_size > description.vocab_size:
+            path = reading.choice().json_path or self._settings.model
+            raise ModelLoadFailed(
+                f"{path}: the tokenizer has {tokenizer.vocab_size} ids, the model takes "
+                f"{description.vocab_size}: they do not belong together",
+                model_path=self._settings.model,
+            )
+        return tokenizer
+
     def _plan(self, description: ModelDescription, info: DeviceInfo) -> MemoryPlan:
+        from domain.memory_plan import plan_memory  # noqa: PLC0415 as above
+
         size_mb = self._settings.kv_cache_size_mb
         return plan_memory(
             description,
@@ -101,19 +125,24 @@ class Loader:
         self,
         device: Device,
         description: ModelDescription,
-        file: ModelFile,
+        reading: FileReading,
         plan: MemoryPlan,
         on_progress: OnProgress,
     ) -> LoadedModel:
         milestones = LoadProgress(self._story.load_progress)
 
         def progress(done_bytes: int, total_bytes: int) -> None:
+            reading.check()
             on_progress(done_bytes, total_bytes)
             milestones.update(done_bytes, total_bytes)
 
         try:
             model = device.load_model(
-                description, file, plan, chunk_bytes=self._settings.load_chunk_bytes, on_progress=progress
+                description,
+                reading.file(),
+                plan,
+                chunk_bytes=self._settings.load_chunk_bytes,
+                on_progress=progress,
             )
         except VramExhausted as error:
             # The plan fitted the free memory that was reported; someone else took it meanwhile.
@@ -127,14 +156,3 @@ class Loader:
             model.close()
             raise ResidencyLost("the model is not wholly in the device's own memory after loading")
         return model
-
-
-def _build_tokenizer(choice: TokenizerChoice, file: ModelFile, description: ModelDescription) -> Tokenizer:
-    tokenizer = choice.build(file)
-    if tokenizer.vocab_size > description.vocab_size:
-        raise ModelLoadFailed(
-            f"{choice.json_path or file.path}: the tokenizer has {tokenizer.vocab_size} ids, the model takes "
-            f"{description.vocab_size}: they do not belong together",
-            model_path=file.path,
-        )
-    return tokenizer

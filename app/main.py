@@ -1,14 +1,15 @@
 """Entry point of the `worker-orcd` command."""
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
 from app.settings import Settings, merge, validate
+from app.version import VERSION
 from domain.errors import InvalidConfiguration
 from domain.redaction import redact
 from ports.narrator import Level
@@ -28,23 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in _SUBCOMMANDS:
         module, function = _SUBCOMMANDS[given[0]]
         return int(getattr(import_module(module), function)(given[1:]))
+    if {"--version", "--verbose"} == set(given):
+        return int(import_module("app.version_command").run_version())
     return _serve(given)
 
 
 def _serve(arguments: Sequence[str]) -> int:
-    package_version = version("worker-orcd")
-    given: dict[str, Any] = dict(parse_arguments(arguments, version=package_version))
+    given: dict[str, Any] = dict(parse_arguments(arguments, version=VERSION))
     try:
         given, missing = merge(given, os.environ)
         if missing:
-            exit_for_missing(missing, version=package_version)
+            exit_for_missing(missing, version=VERSION)
         settings = validate(given)
     except InvalidConfiguration as error:
-        return _refuse(given, error, package_version)
+        return _refuse(given, error)
     return _run(settings)
 
 
-def _refuse(given: Mapping[str, Any], error: InvalidConfiguration, package_version: str) -> int:
+def _refuse(given: Mapping[str, Any], error: InvalidConfiguration) -> int:
     """Tell of settings that cannot be used, with what is known of them; exit status 1 (M0-W-1111)."""
     from adapters_outbound.narration.loguru_narrator import LoguruNarrator  # noqa: PLC0415 as in `_run`
     from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
@@ -54,7 +56,7 @@ def _refuse(given: Mapping[str, Any], error: InvalidConfiguration, package_versi
     model = given.get("model")
     identity = {"worker_id": given.get("worker_id"), "model_ref": given.get("model_ref") or f"file:{model}"}
     narrator = LoguruNarrator(
-        SystemClock(), version=package_version, identity={**identity, "gpu_device": given.get("gpu_device")}
+        SystemClock(), version=VERSION, identity={**identity, "gpu_device": given.get("gpu_device")}
     )
     narrator.narrate(
         "error",
@@ -72,6 +74,9 @@ def _run(settings: Settings) -> int:
     # BLAS threads spin while they wait for each other: on a busy machine two are far slower than one, and the
     # event loop needs a core too. Read when NumPy is imported; who knows better sets it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    # Until the model is loaded: a start makes half a million objects, and hardly one of them is garbage.
+    gc.disable()
 
     # Imported only now: --help and a wrong flag answer at once, without the server's libraries.
     import uvloop  # noqa: PLC0415

@@ -2,29 +2,34 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import sys
 import time
 from collections.abc import Coroutine
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from adapters_inbound.http.application import create_app
-from adapters_inbound.http.server import HttpServer, bind
-from adapters_outbound.terminal.progress_bar import LoadProgressBar
-from app.assembly import assemble_worker
-from app.container import VERSION, Container
-from app.loading import Loaded
+from adapters_inbound.http.listener import bind
+from adapters_outbound.terminal.progress_bar import load_progress_bar
+from app.container import Container
 from app.stop_signals import StopSignals
+from app.version import VERSION
 from domain.errors import WorkerError
 from domain.redaction import redact
-from domain.worker import Worker
 from ports.ready_notifier import ReadyNotice
+
+if TYPE_CHECKING:
+    from app.loading import Loaded
+    from domain.worker import Worker
 
 _CANCEL_SHARE = 0.2  # of the shutdown time is kept for cancelling and freeing
 _LAST_STEP_S = 1.0  # a step that takes longer ends with the process
 _LAST_RESPONSES_S = 0.5  # for what is written already to reach its readers
 _LAST_SPANS_S = 1.0  # for a collector of traces that may not answer
 _POLL_S = 0.01
+# Imported while the model loads, since their libraries take as long.
+_SERVING = ("app.serving", "app.assembly", "adapters_outbound.prometheus_metrics")
 
 
 class _StoppedWhileLoading(Exception):
@@ -59,37 +64,35 @@ class WorkerProcess:
             return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
         finally:
             self._inference.stop(_LAST_STEP_S)
+            gc.unfreeze()
         self._story.shutdown(self._signals.reason, correlation_id=self._signals.correlation_id)
         return 0
 
-    async def _load(self) -> Loaded:
-        with LoadProgressBar("loading the model") as bar:
+    async def _load(self) -> "Loaded":
+        with load_progress_bar("loading the model") as show:
 
             def on_progress(done_bytes: int, total_bytes: int) -> None:
                 if self._signals.requested:
                     raise _StoppedWhileLoading
-                bar.update(done_bytes, total_bytes)
+                show(done_bytes, total_bytes)
 
             loader = self._container.loader()
-            return await asyncio.wrap_future(self._inference.call(lambda: loader.load(on_progress)))
+            loading = asyncio.wrap_future(self._inference.call(lambda: loader.load(on_progress)))
+            await asyncio.to_thread(lambda: [import_module(module) for module in _SERVING])
+            loaded = await loading
+        gc.freeze()  # a vocabulary stays: no collection need walk through it while a job waits
+        gc.enable()
+        return loaded
 
-    async def _serve(self, loaded: Loaded, listener: socket.socket) -> None:
+    async def _serve(self, loaded: "Loaded", listener: socket.socket) -> None:
+        from app.assembly import assemble_worker  # noqa: PLC0415 imported by now, see `_load`
+        from app.serving import make_server  # noqa: PLC0415
+
         # In the thread that owns the device: the engine begins by asking the model how much memory it holds.
         assembled = self._inference.call(lambda: assemble_worker(self._container, loaded))
         worker = await asyncio.wrap_future(assembled)
         tracer = self._container.tracer()
-        app = create_app(
-            worker,
-            narrator=self._container.narrator(),
-            metrics=self._container.metrics(),
-            tracer=tracer,
-            ids=self._container.ids(),
-            clock=self._container.clock(),
-            request_shutdown=self._request_shutdown,
-            bearer_token=self._settings.bearer_token,
-            send_timeout_s=min(30.0, self._settings.inference_timeout_sec),
-        )
-        server = HttpServer(app, listener, ids=self._container.ids())
+        server = make_server(self._container, worker, listener, request_shutdown=self._request_shutdown)
         await server.start()
         try:
             uri = f"http://{_bracketed(self._settings.host)}:{server.port}"
@@ -103,7 +106,7 @@ class WorkerProcess:
     def _request_shutdown(self, correlation_id: str) -> None:
         self._signals.request("POST /shutdown", correlation_id=correlation_id)
 
-    async def _announce(self, worker: Worker, uri: str, loaded: Loaded) -> None:
+    async def _announce(self, worker: "Worker", uri: str, loaded: "Loaded") -> None:
         vram_bytes = worker.health.vram_bytes_used
         if self._settings.callback_url is not None:
             notice = ReadyNotice(self._settings.worker_id, worker.info.model_ref, vram_bytes, uri)
@@ -125,7 +128,7 @@ class WorkerProcess:
             working.cancel()
             stopped.cancel()
 
-    async def _drain(self, worker: Worker) -> None:
+    async def _drain(self, worker: "Worker") -> None:
         """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""
         worker.drain()
         timeout_s = self._settings.shutdown_timeout_sec
@@ -133,7 +136,7 @@ class WorkerProcess:
             worker.cancel_all()
             await _becomes_idle(worker, _CANCEL_SHARE * timeout_s)
 
-    async def _free(self, loaded: Loaded) -> None:
+    async def _free(self, loaded: "Loaded") -> None:
         freed = asyncio.wrap_future(self._inference.call(loaded.close))
         timeout_s = self._settings.shutdown_timeout_sec
         with contextlib.suppress(TimeoutError):  # a hung device call: the exit of the process frees it
@@ -145,7 +148,7 @@ class WorkerProcess:
         return 1
 
 
-async def _becomes_idle(worker: Worker, timeout_s: float) -> bool:
+async def _becomes_idle(worker: "Worker", timeout_s: float) -> bool:
     deadline_s = time.monotonic() + timeout_s
     # ASYNC110: the slot is freed by another thread, so an event could not be awaited any more simply
     while not worker.is_idle and time.monotonic() < deadline_s:  # noqa: ASYNC110

@@ -1,14 +1,17 @@
 """The sentences about the process itself: start, load, ready, failure, shutdown."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from app.settings import Settings
-from app.tokenizer_choice import TokenizerChoice
 from domain.errors import WorkerError
-from ports.compute_backend import DeviceInfo
-from ports.memory import MemoryReport
-from ports.model_description import ModelDescription
 from ports.narrator import Level, Narrator
+
+if TYPE_CHECKING:
+    from app.tokenizer_choice import TokenizerChoice
+    from ports.compute_backend import DeviceInfo
+    from ports.memory import MemoryReport
+    from ports.model_description import ModelDescription
 
 
 class ProcessStory:
@@ -23,7 +26,7 @@ class ProcessStory:
             "startup", f"starting worker-orcd {version}", version=version, backend=self._settings.backend
         )
 
-    def load_start(self, device: DeviceInfo, tokenizer: TokenizerChoice) -> None:
+    def load_start(self, device: "DeviceInfo", tokenizer: "TokenizerChoice") -> None:
         self._narrator.narrate(
             "model_load_start",
             f"loading the model onto {device.name}",
@@ -31,6 +34,8 @@ class ProcessStory:
             device_name=device.name,
             vram_total_bytes=device.total_bytes,
             vram_free_bytes=device.free_bytes,
+            compute_capability=device.compute_capability,
+            device_features=device.features or None,
             tokenizer_kind=tokenizer.kind,
             tokenizer_reason=tokenizer.reason,
         )
@@ -38,7 +43,7 @@ class ProcessStory:
     def load_progress(self, percent: int) -> None:
         self._narrator.narrate("model_load_progress", f"loaded {percent} percent", percent=percent)
 
-    def load_complete(self, model: ModelDescription, memory: MemoryReport, elapsed_s: float) -> None:
+    def load_complete(self, model: "ModelDescription", memory: "MemoryReport", elapsed_s: float) -> None:
         self._narrator.narrate(
             "model_load_complete",
             f"loaded {model.name[:40]}: {memory.used_bytes / 2**20:.1f} MiB of device memory",

@@ -16,7 +16,7 @@ from domain.job_figures import job_figures
 from domain.job_table import JobTable
 from domain.storyteller import Storyteller
 from ports.clock import Clock
-from ports.job_events import JobFailed, JobStarted, TerminalEvent
+from ports.job_events import JobFailed, TerminalEvent
 from ports.loaded_model import LoadedModel, SequenceId
 from ports.metrics import Metrics
 from ports.tokenizer import Tokenizer
@@ -33,7 +33,6 @@ class Engine:
         self,
         *,
         model: LoadedModel,
-        model_name: str,
         tokenizer: Tokenizer,
         jobs: JobTable,
         health: Health,
@@ -44,7 +43,6 @@ class Engine:
         residency_check_s: float,
     ) -> None:
         self._model = model
-        self._model_name = model_name
         self._tokenizer = tokenizer
         self._jobs = jobs
         self._health = health
@@ -68,6 +66,7 @@ class Engine:
         Returns:
             Whether there is more to do at once.
         """
+        has_opened = bool(self._inbox)
         while self._inbox:
             self._open(self._inbox[0])  # it stays within reach of `fail_all` until it runs
             self._inbox.popleft()
@@ -75,6 +74,8 @@ class Engine:
         self._check_residency_when_due()
         if self._running:
             self._step()
+        if has_opened:  # after the step: the first token need not wait until the driver has counted
+            self._health.note_memory(self._model.memory().used_bytes)
         return bool(self._running or self._inbox)
 
     def fail_all(self, error: WorkerError) -> None:
@@ -90,9 +91,6 @@ class Engine:
 
     def _open(self, job: Job) -> None:
         started_at_s = self._clock.monotonic_s()
-        job.publish(
-            JobStarted(job.job_id, self._model_name, self._clock.utc_now(), job.seed, job.correlation_id)
-        )
         if job.interruption is not None:
             self._finish_unopened(job, job.interruption)
             return
@@ -103,7 +101,6 @@ class Engine:
             self._finish_unopened(job, error)
             return
         self._health.allocation_succeeded()
-        self._health.note_memory(self._model.memory().used_bytes)
         self._running[sequence_id] = Generation(job, sequence_id, self._tokenizer, started_at_s=started_at_s)
 
     def _stop_interrupted(self) -> None:

@@ -11,6 +11,7 @@ PREFILL_CHUNK_TOKENS = 128  # of a prompt at once, where a device asks for no ot
 
 _WORKSPACE_BYTES = 2**20  # partial results that a device's blocks hand to each other
 _ID_BYTES = 4
+_TILE_TOKENS = 128  # matrix products take activations in tiles of so many
 _FLOAT_BYTES = 4
 
 
@@ -86,7 +87,7 @@ def _scratch_bytes(description: ModelDescription, *, chunk_tokens: int, max_sequ
     """An upper bound: every intermediate of one layer in float32, for a chunk and for a token; logits twice,
     raw and filtered; what is noted of a sequence: its pages, and which ids it has generated.
     """
-    rows = chunk_tokens + max_sequences
+    rows = -(-chunk_tokens // _TILE_TOKENS) * _TILE_TOKENS + max_sequences
     widest = max(_layer_floats(layer) for layer in description.layers)
     activations = rows * (2 * description.hidden_size + widest) * _FLOAT_BYTES
     logits = max_sequences * 2 * description.vocab_size * _FLOAT_BYTES

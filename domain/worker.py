@@ -19,7 +19,7 @@ from domain.storyteller import Storyteller
 from domain.worker_info import WorkerInfo
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.job_events import EventSink
+from ports.job_events import EventSink, JobStarted
 from ports.metrics import WorkerGauges
 from ports.tokenizer import Tokenizer
 
@@ -161,8 +161,11 @@ class Worker:
         job.prepare(prompt_ids, max_tokens=min(request.max_tokens, room))
 
     def start(self, job: Job, sink: EventSink) -> None:
-        """Hand a prepared job to the inference thread, which publishes its events to `sink`."""
+        """Publish `started` to `sink` and hand a prepared job to the inference thread for what follows."""
         job.stream_to(sink)
+        job.publish(
+            JobStarted(job.job_id, self.info.model, self._clock.utc_now(), job.seed, job.correlation_id)
+        )
         self._story.job_accepted(job)
         self._engine.submit(job)
         self._wake_engine()

@@ -23,6 +23,7 @@ class DeviceInfo:
     prefill_chunk_tokens: int  # of a prompt at once at most: a cancel waits for it; never depends on load
     compute_capability: int | None = None  # 90 for sm_90
     runtime_version: str | None = None
+    features: tuple[str, ...] = ()  # what its kernels use that not every such device has
 
 
 class Device(Protocol):

@@ -61,7 +61,7 @@ JobEvent = JobStarted | TokenText | TerminalEvent
 
 
 class EventSink(Protocol):
-    """Takes one job's events, in order, from the inference thread."""
+    """Takes one job's events, in order: `started` from who starts it, the rest from the inference thread."""
 
     def publish(self, event: JobEvent) -> None:
         """Hand over one event. Never blocks and never raises, however slow the reader or gone."""

@@ -68,7 +68,12 @@ def _parser(version: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--version", action="version", version=f"worker-orcd {version}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"worker-orcd {version}",
+        help="print the version and leave; with --verbose those of Python and libraries, and the devices too",
+    )
     for option in OPTIONS:
         flags = [f"--{name}" for name in (option.name, *option.aliases)]
         parser.add_argument(

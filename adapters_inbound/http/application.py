@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar, Request, Response
-from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotFoundException
-from litestar.handlers.base import BaseRouteHandler
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandler
 
 from adapters_inbound.http.bearer_guard import BearerGuard
 from adapters_inbound.http.defects import narrate_defect
 from adapters_inbound.http.error_reply import reply_to
+from adapters_inbound.http.exact_path import ExactPath
 from adapters_inbound.http.request_edge import RequestEdge, correlation_id_of, trace_of
 from adapters_inbound.http.routes import Ports, cancel, execute, health, shutdown
 from adapters_inbound.http.routes import metrics as metrics_route
@@ -59,27 +58,22 @@ def create_app(
         worker, clock, narrator, metrics, request_shutdown, body_timeout_s=body_timeout_s, ping_s=ping_s
     )
     answer_error = _error_handler(narrator)
+    routes = [execute, cancel, shutdown, health, metrics_route]
     app: ASGIApp = Litestar(
-        route_handlers=[execute, cancel, shutdown, health, metrics_route],
+        route_handlers=routes,
         dependencies={"ports": Provide(lambda: ports, sync_to_thread=False)},
         exception_handlers={WorkerError: answer_error, HTTPException: answer_error, Exception: answer_error},
-        guards=[_exact_path],
         openapi_config=None,
         logging_config=None,  # the narration is the only log
         debug=False,  # not from the environment: debug pages show the inside
         pdb_on_exception=False,
     )
+    app = ExactPath(app, paths=[path for route in routes for path in route.paths])
     if bearer_token is not None:
         app = BearerGuard(app, token=bearer_token)
     return RequestEdge(
         WebPageGuard(app), ids=ids, narrator=narrator, tracer=tracer, send_timeout_s=send_timeout_s
     )
-
-
-def _exact_path(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar takes `//execute` and `/execute/` for `/execute`; the paths are exactly what they are."""
-    if connection.scope["raw_path"] not in {path.encode() for path in handler.paths}:
-        raise NotFoundException
 
 
 def _error_handler(narrator: Narrator) -> "ExceptionHandler[Exception]":

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 from ports.job_events import JobEvent, TokenText
 
@@ -41,22 +42,27 @@ class JobEventStream:
 
     async def take(self, *, timeout_s: float) -> list[JobEvent]:
         """Wait for events and take all there are. Empty after `timeout_s` of silence, or once closed."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._ready.wait()
-        except TimeoutError:
-            return []
-        with self._lock:
-            events, self._events = self._events, []
-            if not self._closed:
-                self._waking = False
-                self._ready.clear()
+        events = self._drain()
+        if not events:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while not (events or self._closed):
+                        await self._ready.wait()  # perhaps for a wake-up whose events have been taken already
+                        events = self._drain()
         return events
 
     def close(self) -> None:
         """Nobody reads any more: wake the reader, forget what comes. Event loop only."""
         self._closed = True
         self._ready.set()
+
+    def _drain(self) -> list[JobEvent]:
+        with self._lock:
+            if self._ready.is_set() and not self._closed:  # the wake-up has arrived: there may be another
+                self._waking = False
+                self._ready.clear()
+            events, self._events = self._events, []
+            return events
 
     def _append(self, event: JobEvent) -> None:
         last = self._events[-1] if self._events else None

@@ -54,7 +54,7 @@ class JobResponse:
 
     async def _prepare(self, job: Job, client_gone: "asyncio.Task[None]") -> bool:
         """Tokenize in a thread; false where the client left before it was done."""
-        preparing = asyncio.create_task(asyncio.to_thread(self.worker.prepare, job))
+        preparing = asyncio.get_running_loop().run_in_executor(None, self.worker.prepare, job)
         try:
             await asyncio.wait({preparing, client_gone}, return_when=asyncio.FIRST_COMPLETED)
             if preparing.done():

@@ -115,8 +115,9 @@ class _Reply:
             self.status = message["status"]
             headers = [*message.get("headers", ()), (b"x-correlation-id", self._correlation_id)]
             message["headers"] = headers
+        # Aborting ends the wait: the server lets go of whoever sends to a connection that is lost.
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, self.abort)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._send(message)
-        except TimeoutError:
-            self.abort()
+            await self._send(message)
+        finally:
+            timer.cancel()

@@ -1,6 +1,7 @@
 """One mapped GGUF file."""
 
 import mmap
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
@@ -13,17 +14,28 @@ _NEIGHBOURS_BYTES = 128 * 1024
 
 
 class GgufModelFile:
-    """A validated file, mapped read-only. Any thread may read; the owner closes."""
+    """A validated file, mapped read-only. Any thread may read; the owner closes.
+
+    Args:
+        path: its name.
+        descriptor: of the open file, closed with this.
+        mapping: of the whole file.
+        metadata: as read from it.
+        tensors: by name, each inside the file.
+    """
 
     def __init__(
         self,
         path: str,
+        descriptor: int,
         mapping: mmap.mmap,
         *,
         metadata: Mapping[str, MetadataValue],
         tensors: Mapping[str, TensorInfo],
     ) -> None:
         self._path = path
+        self._descriptor = descriptor
+        self._size_bytes = len(mapping)
         self._mapping: mmap.mmap | None = mapping
         self._metadata = MappingProxyType(metadata)
         self._tensors = MappingProxyType(tensors)
@@ -48,27 +60,52 @@ class GgufModelFile:
             ModelLoadFailed: the file has become shorter than it was when it was opened.
             ValueError: the range is not inside the tensor, or the file is closed.
         """
-        if self._mapping is None:
-            raise ValueError(f"{self._path} is closed")
-        if min(offset_bytes, size_bytes) < 0 or offset_bytes + size_bytes > tensor.size_bytes:
-            raise ValueError(f"bytes {offset_bytes} + {size_bytes} are not inside {tensor.name}")
-        self._check_length(self._mapping)
-        self._release(self._mapping)
-        start = tensor.offset_bytes + offset_bytes
+        mapping = self._open_mapping()
+        start = _place(tensor, offset_bytes, size_bytes)
+        self._check_length()
+        self._release(mapping)
         self._touched = (start, start + size_bytes)
-        return memoryview(self._mapping)[start : start + size_bytes]
+        return memoryview(mapping)[start : start + size_bytes]
+
+    def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
+        """Fill `buffer` with stored bytes of a tensor. Any number of threads at once.
+
+        By system calls and not from the mapping, where each page would be a fault, and threads would wait
+        for each other to have theirs mapped.
+
+        Raises:
+            ModelLoadFailed: the file has become shorter than it was when it was opened, or cannot be read.
+            ValueError: the range is not inside the tensor, or the file is closed.
+        """
+        self._open_mapping()
+        start = _place(tensor, offset_bytes, len(buffer))
+        num_read = 0
+        while num_read < len(buffer):
+            try:
+                count = os.preadv(self._descriptor, [buffer[num_read:]], start + num_read)
+            except OSError as exc:
+                raise bad_file(self._path, "file", expected="a readable file", actual=str(exc)) from exc
+            if count == 0:
+                self._check_length()
+            num_read += count
 
     def close(self) -> None:
         """Unmap the file; where views are still held, when the last of them is gone. Idempotent."""
         mapping, self._mapping = self._mapping, None
         if mapping is not None:
+            os.close(self._descriptor)
             with suppress(BufferError):
                 mapping.close()
 
-    def _check_length(self, mapping: mmap.mmap) -> None:
+    def _open_mapping(self) -> mmap.mmap:
+        if self._mapping is None:
+            raise ValueError(f"{self._path} is closed")
+        return self._mapping
+
+    def _check_length(self) -> None:
         # Touching a page beyond the end of a shortened file is SIGBUS, which kills the process.
-        if (length := mapping.size()) < len(mapping):
-            expected = f"{len(mapping)} bytes, as when it was opened"
+        if (length := os.fstat(self._descriptor).st_size) < self._size_bytes:
+            expected = f"{self._size_bytes} bytes, as when it was opened"
             raise bad_file(self._path, "file size", expected=expected, actual=length)
 
     def _release(self, mapping: mmap.mmap) -> None:
@@ -78,3 +115,10 @@ class GgufModelFile:
         stop = min(len(mapping), last + _NEIGHBOURS_BYTES)
         with suppress(OSError):  # locked pages stay; that is no reason to fail
             mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+
+def _place(tensor: TensorInfo, offset_bytes: int, size_bytes: int) -> int:
+    """Where in the file a range of a tensor begins."""
+    if min(offset_bytes, size_bytes) < 0 or offset_bytes + size_bytes > tensor.size_bytes:
+        raise ValueError(f"bytes {offset_bytes} + {size_bytes} are not inside {tensor.name}")
+    return tensor.offset_bytes + offset_bytes

@@ -3,6 +3,7 @@
 import mmap
 import os
 import stat
+from contextlib import ExitStack
 
 from adapters_outbound.gguf.bad_file import bad_file
 from adapters_outbound.gguf.cursor import Cursor
@@ -37,15 +38,16 @@ class GgufModelFileOpener:
 
 
 def _open(path: str, *, min_tensors: int) -> GgufModelFile:
-    mapping = _map(path)
-    try:
-        return _validated(path, mapping, min_tensors=min_tensors)
-    except BaseException:
-        mapping.close()
-        raise
+    descriptor = _open_regular(path)
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        mapping = undo.enter_context(_map(path, descriptor))
+        file = _validated(path, descriptor, mapping, min_tensors=min_tensors)
+        undo.pop_all()
+    return file
 
 
-def _validated(path: str, mapping: mmap.mmap, *, min_tensors: int) -> GgufModelFile:
+def _validated(path: str, descriptor: int, mapping: mmap.mmap, *, min_tensors: int) -> GgufModelFile:
     size_bytes = len(mapping)
     cursor = Cursor(mapping, path=path, end_bytes=min(size_bytes, MAX_HEADER_BYTES))
     header = read_header(cursor, min_tensors=min_tensors)
@@ -54,7 +56,7 @@ def _validated(path: str, mapping: mmap.mmap, *, min_tensors: int) -> GgufModelF
     tensors = read_tensor_table(
         cursor, header.num_tensors, alignment_bytes=metadata.alignment_bytes, file_bytes=size_bytes
     )
-    return GgufModelFile(path, mapping, metadata=metadata.values, tensors=tensors)
+    return GgufModelFile(path, descriptor, mapping, metadata=metadata.values, tensors=tensors)
 
 
 def _check_single(path: str, metadata: Metadata) -> None:
@@ -64,20 +66,26 @@ def _check_single(path: str, metadata: Metadata) -> None:
         raise bad_file(path, "split.count", expected=expected, actual=num_parts)
 
 
-def _map(path: str) -> mmap.mmap:
+def _open_regular(path: str) -> int:
     try:
         # O_NONBLOCK: opening a FIFO would wait for a writer.
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError) as exc:  # ValueError: NUL or a lone surrogate in the path
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise bad_file(path, "file", expected="a readable file", actual=str(reason)) from exc
     try:
-        _check_regular(path, os.fstat(file))
-        return mmap.mmap(file, 0, access=mmap.ACCESS_READ)
+        _check_regular(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _map(path: str, descriptor: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as exc:
         raise bad_file(path, "file", expected="a file that can be mapped", actual=str(exc)) from exc
-    finally:
-        os.close(file)
 
 
 def _check_regular(path: str, status: os.stat_result) -> None:

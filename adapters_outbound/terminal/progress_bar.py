@@ -1,36 +1,30 @@
 """A progress bar for a person who waits for a model to load."""
 
 import sys
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+Update = Callable[[int, int], None]
 
 
-class LoadProgressBar:
-    """Shows bytes loaded on standard error, if that is a terminal; otherwise nothing at all."""
+@contextmanager
+def load_progress_bar(label: str) -> Iterator[Update]:
+    """Show bytes loaded on standard error, if that is a terminal; otherwise nothing at all.
 
-    def __init__(self, label: str) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            console=console,
-            disable=not sys.stderr.isatty(),
-        )
-        self._task: TaskID = self._progress.add_task(label, total=None)
+    Yields:
+        Takes the bytes done and the bytes in all. Any thread.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done_bytes, _total_bytes: None
+        return
+    from rich.console import Console  # noqa: PLC0415 a worker that nobody watches need not wait for it
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
-    def __enter__(self) -> "LoadProgressBar":
-        self._progress.start()
-        return self
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(True), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=None)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        def update(done_bytes: int, total_bytes: int) -> None:
+            progress.update(task, completed=done_bytes, total=total_bytes)
 
-    def update(self, done_bytes: int, total_bytes: int) -> None:
-        """Show that `done_bytes` of `total_bytes` are loaded. Any thread."""
-        self._progress.update(self._task, completed=done_bytes, total=total_bytes)
+        yield update

@@ -1,10 +1,9 @@
 """Byte-level BPE from a model file (`tokenizer.ggml.model` = `gpt2`): GPT-2, Qwen, Llama 3, GPT-OSS."""
 
 from tokenizers import Tokenizer
-from tokenizers.models import BPE
 
 from adapters_outbound.tokenizers.byte_alphabet import CHARACTER_OF_BYTE, UTF8_BYTES, bytes_of
-from adapters_outbound.tokenizers.merges import read_merges
+from adapters_outbound.tokenizers.merges import build_bpe
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from adapters_outbound.tokenizers.pre_tokenizers import read_pre_tokenizer_rule
 from adapters_outbound.tokenizers.special_tokens import SpecialTokenSplitter
@@ -71,9 +70,9 @@ class GgufBpeTokenizer:
         if not 0 <= token_id < self.vocab_size:
             return b""
         token, token_type = self._vocabulary.tokens[token_id], self._vocabulary.types[token_id]
-        if token_type is TokenType.NORMAL:
+        if token_type == TokenType.NORMAL:
             return bytes_of(token)
-        return token.encode() if token_type is TokenType.USER_DEFINED else b""
+        return token.encode() if token_type == TokenType.USER_DEFINED else b""
 
 
 def build_gguf_bpe(reader: MetadataReader) -> GgufBpeTokenizer:
@@ -86,8 +85,9 @@ def build_gguf_bpe(reader: MetadataReader) -> GgufBpeTokenizer:
     vocabulary = read_vocabulary(reader)
     mergeable = vocabulary.ids_of(TokenType.NORMAL)
     _check_bytes(reader, vocabulary, mergeable)
-    merges = read_merges(reader, tokens=set(vocabulary.tokens), mergeable=mergeable)
-    words = Tokenizer(BPE(mergeable, merges, ignore_merges=rule.ignore_merges))
+    words = Tokenizer(
+        build_bpe(reader, tokens=vocabulary.tokens, mergeable=mergeable, ignore_merges=rule.ignore_merges)
+    )
     words.pre_tokenizer = rule.build()
     return GgufBpeTokenizer(
         vocabulary, words, adds_bos=read_adds_bos(reader, vocabulary, default=rule.adds_bos)

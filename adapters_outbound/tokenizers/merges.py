@@ -1,6 +1,9 @@
 """The merges of a byte-pair vocabulary: which two neighbours become one token, most urgent first."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from contextlib import suppress
+
+from tokenizers.models import BPE
 
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 
@@ -9,10 +12,10 @@ _KEY = "tokenizer.ggml.merges"
 MAX_MERGES_PER_TOKEN = 16
 
 
-def read_merges(
-    reader: MetadataReader, *, tokens: Collection[str], mergeable: Mapping[str, int]
-) -> list[tuple[str, str]]:
-    """Read and check the merges.
+def build_bpe(
+    reader: MetadataReader, *, tokens: Collection[str], mergeable: dict[str, int], ignore_merges: bool
+) -> BPE:
+    """The library's model of the merges, which are read and checked.
 
     A merge that takes or makes a token which is not plain text is left out: such tokens are found before
     merging or, where markup is plain text, must not be found at all. Of a merge given twice the first counts.
@@ -21,6 +24,7 @@ def read_merges(
         reader: the file's metadata.
         tokens: every token of the vocabulary.
         mergeable: the tokens that are plain text.
+        ignore_merges: whether a word that is a token becomes that token, whatever the merges.
 
     Raises:
         ModelLoadFailed: a merge is not two tokens with a blank between, or makes something that is no token.
@@ -29,6 +33,19 @@ def read_merges(
     most = MAX_MERGES_PER_TOKEN * len(tokens)
     if len(lines) > most:
         reader.refuse(_KEY, f"at most {most} merges", actual=f"{len(lines)}")
+    # What a merge makes is checked here, since one longer than any token crashes the library. The rest it
+    # checks itself, as is done below but faster, and raises nothing narrower than `Exception`.
+    if len(set(lines)) == len(lines) and all(line.replace(" ", "", 1) in mergeable for line in lines):
+        with suppress(Exception):
+            plain = [(left, right) for left, right in (line.split(" ") for line in lines)]
+            return BPE(mergeable, plain, ignore_merges=ignore_merges)
+    return BPE(mergeable, _some_of(lines, reader, tokens, mergeable), ignore_merges=ignore_merges)
+
+
+def _some_of(
+    lines: list[str], reader: MetadataReader, tokens: Collection[str], mergeable: Collection[str]
+) -> list[tuple[str, str]]:
+    """Those that count, by the rules of `build_bpe`."""
     pairs = [line.partition(" ") for line in dict.fromkeys(lines)]
     merges = [
         (left, right)
@@ -36,7 +53,7 @@ def read_merges(
         if left in mergeable and right in mergeable and left + right in mergeable
     ]
     if len(merges) < len(pairs):
-        _check_left_out(reader, pairs, tokens)
+        _check_left_out(reader, pairs, set(tokens))
     return merges
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 from adapters_outbound.tokenizers.end_of_generation import end_of_generation_ids
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 
@@ -25,7 +27,7 @@ class Vocabulary:
     """Every token of a model, by id. V = number of ids."""
 
     tokens: list[str]  # [V]
-    types: list[TokenType]  # [V]
+    types: bytes  # [V] a `TokenType` each
     bos_token_id: int | None
     eos_token_id: int | None
     eog_token_ids: frozenset[int]
@@ -90,7 +92,7 @@ def _read_tokens(reader: MetadataReader) -> list[str]:
     tokens = reader.texts(key)
     if not tokens:
         reader.refuse(key, "at least one token", actual="none")
-    longest = max(len(token) for token in tokens)
+    longest = max(map(len, tokens))
     if longest > MAX_TOKEN_CHARS:
         reader.refuse(key, f"tokens of at most {MAX_TOKEN_CHARS} characters", actual=f"one of {longest}")
     if "" in tokens:
@@ -98,22 +100,21 @@ def _read_tokens(reader: MetadataReader) -> list[str]:
     return tokens
 
 
-def _read_types(reader: MetadataReader, tokens: list[str]) -> list[TokenType]:
+def _read_types(reader: MetadataReader, tokens: list[str]) -> bytes:
     key = "tokenizer.ggml.token_type"
-    numbers: list[int] = reader.numbers(key, dtypes=("int32",), length=len(tokens)).tolist()
-    known = {int(token_type): token_type for token_type in TokenType}
-    unknown = set(numbers) - known.keys()
+    numbers = reader.numbers(key, dtypes=("int32",), length=len(tokens))
+    unknown = set(np.unique(numbers).tolist()).difference(TokenType)
     if unknown:
         reader.refuse(key, "token types from 1 to 6", actual=f"{min(unknown)}")
-    types = [known[number] for number in numbers]
+    types = numbers.astype(np.uint8)
     for token_id, token in enumerate(tokens):
         # older converters give the filler of a padded vocabulary the types of real tokens
         if token.startswith("[PAD") and token == f"[PAD{token_id}]":
             types[token_id] = TokenType.UNUSED
-    return types
+    return types.tobytes()
 
 
-def _ids_of(tokens: list[str], types: list[TokenType], wanted: tuple[TokenType, ...]) -> dict[str, int]:
-    found = [token_id for token_id, token_type in enumerate(types) if token_type in wanted]
-    # backwards, so that the first of a text is the last to be set
-    return {tokens[token_id]: token_id for token_id in reversed(found)}
+def _ids_of(tokens: list[str], types: bytes, wanted: tuple[TokenType, ...]) -> dict[str, int]:
+    found: list[int] = np.flatnonzero(np.isin(np.frombuffer(types, np.uint8), wanted)).tolist()
+    found.reverse()  # so that the first of a text is the last to be set
+    return {tokens[token_id]: token_id for token_id in found}

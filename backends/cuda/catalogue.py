@@ -15,15 +15,23 @@ from backends.cuda.weights import DeviceWeights
 from ports.model_description import ModelDescription, Rope
 
 
-def kernels_of(description: ModelDescription, *, num_multiprocessors: int) -> Set[KernelSource]:
-    """Every kernel that loading and running the model takes on a device of so many multiprocessors."""
+def kernels_of(
+    description: ModelDescription, *, chunk_tokens: int, num_multiprocessors: int
+) -> Set[KernelSource]:
+    """Every kernel that loading and running the model takes.
+
+    Args:
+        description: of the model.
+        chunk_tokens: of a prompt's chunk at most.
+        num_multiprocessors: of the device.
+    """
     calls = [
         *_decode_calls(description, num_multiprocessors),
         *_sampler_calls(description, num_multiprocessors),
     ]
     return {
         *(call.source for call in calls),
-        *prefill_sources(description, _prefill_calls(description, num_multiprocessors)),
+        *prefill_sources(_prefill_calls(description, num_multiprocessors), chunk_tokens),
         *repack_sources(description.tensors),
     }
 
@@ -47,7 +55,9 @@ def _prefill_calls(description: ModelDescription, num_multiprocessors: int) -> P
     return PrefillCalls(
         description,
         weights=DeviceWeights(description.tensors, 0),
-        buffers=PrefillBuffers(**dict.fromkeys(prefill_sizes(description, 1), 0), d_frequencies=frequencies),
+        buffers=PrefillBuffers(
+            num_tokens=1, **dict.fromkeys(prefill_sizes(description, 1), 0), d_frequencies=frequencies
+        ),
         pool=_null_pool(description),
         num_multiprocessors=num_multiprocessors,
     )

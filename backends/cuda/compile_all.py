@@ -7,7 +7,7 @@ from pathlib import Path
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.cubin import Cubin
 
-ARCHS = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+ARCHS = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120")
 
 
 def compile_everything(

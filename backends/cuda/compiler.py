@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backends.cuda.cache import CubinCache
 from backends.cuda.cubin import Cubin
-from backends.cuda.program import compile_kernel, nvrtc_version
+from backends.cuda.program import compile_kernel, nvrtc_version, package_version
 
 _OPTIONS = (
     "--std=c++17",
@@ -45,7 +45,9 @@ class Compiler:
         self._directories = (*directories, files("backends.cuda.kernels"))
         self._headers = self._read_headers()
         self._options = (f"--gpu-architecture={arch}", *_OPTIONS)
-        self._nvrtc_version = nvrtc_version()
+        headers = (part for header in self._headers.items() for part in header)
+        # Of what all kernels have in common, which is the most of it.
+        self._common_digest = _digest(package_version(), *self._options, *headers)
         self._cache = CubinCache(cache_dir)
 
     def compile(self, sources: Iterable[KernelSource]) -> dict[KernelSource, Cubin]:
@@ -53,12 +55,15 @@ class Compiler:
 
         Raises:
             DeviceError: one does not compile; the message holds its name and the compiler's log.
+            DeviceNotFound: the compiler is not installed, and a kernel is not in the cache.
         """
         wanted = list(dict.fromkeys(sources))
         texts = {file: self._read(file) for file in {source.file for source in wanted}}
         keys = {source: self._key(source, texts[source.file]) for source in wanted}
         cubins = {source: cubin for source in wanted if (cubin := self._cache.load(keys[source]))}
         missing = [source for source in wanted if source not in cubins]
+        if missing:
+            nvrtc_version()  # says what is wrong with the compiler, if anything, before threads do
         with ThreadPoolExecutor(_num_cores()) as threads:  # NVRTC runs outside the interpreter lock
             for source, cubin in zip(
                 missing,
@@ -77,11 +82,7 @@ class Compiler:
 
     def _key(self, source: KernelSource, text: str) -> str:
         """A digest of all that the machine code depends on."""
-        headers = (part for header in sorted(self._headers.items()) for part in header)
-        digest = sha256()
-        for part in (source.file, source.name, text, self._nvrtc_version, *self._options, *headers):
-            digest.update(f"{len(part)}:{part}".encode())
-        return digest.hexdigest()
+        return _digest(self._common_digest, source.file, source.name, text)
 
     def _read(self, file: str) -> str:
         for directory in self._directories:
@@ -98,6 +99,13 @@ class Compiler:
             if path.name.endswith(".cuh")
         }
         return {name: self._read(name) for name in sorted(names)}
+
+
+def _digest(*parts: str) -> str:
+    digest = sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return digest.hexdigest()
 
 
 def _num_cores() -> int:

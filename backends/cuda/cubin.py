@@ -6,7 +6,8 @@ from dataclasses import dataclass
 _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
-_WARNING = re.compile(r": warning |ptxas warning")
+_ADVICE = r"ptxas info *: \(C\d+\)"  # such as C7515: products of a warpgroup that wait for each other
+_WARNING = re.compile(rf": warning |ptxas warning|{_ADVICE}")
 
 
 @dataclass(frozen=True, slots=True)

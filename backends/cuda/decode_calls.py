@@ -8,7 +8,7 @@ from backends.cuda.call import Call, kernel_name
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import MOST_ROTATIONS, AttentionArgs, Rotation, Rotations
 from backends.cuda.decode_buffers import DecodeBuffers, ropes_of
-from backends.cuda.geometry import WARPS, attention_geometry
+from backends.cuda.geometry import attention_geometry
 from backends.cuda.matvec_calls import MatvecCalls, Weights, is_read_as_int8
 from backends.cuda.packed import PackedMatrix
 from ports.model_description import (
@@ -142,13 +142,20 @@ class DecodeCalls:
         )
         as_int8 = is_read_as_int8(attention.output.weight) and attention.head_dim % 32 == 0
         name = kernel_name(
-            "decode_attention", attention.head_dim, geometry.heads, "true" if as_int8 else "false", WARPS
+            "decode_attention",
+            attention.head_dim,
+            geometry.heads,
+            "true" if as_int8 else "false",
+            geometry.num_warps,
+            geometry.num_splits,
+            geometry.num_stages,
         )
         yield Call(
             KernelSource("decode_attention.cu", name),
             grid=(geometry.num_blocks, geometry.num_splits),
-            num_threads=32 * WARPS,
+            num_threads=32 * geometry.num_warps,
             args=(args,),
+            shared_bytes=geometry.shared_bytes,
         )
         yield self._matvec.project(attention.output, buffers.d_mixed, buffers.d_x, is_int8=as_int8)
 

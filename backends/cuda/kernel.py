@@ -16,7 +16,6 @@ Dimensions = int | tuple[int, ...]
 
 _MAX_BLOCK_THREADS = 1024
 _MAX_GRID_YZ = 65535
-_DEFAULT_SHARED_BYTES = 48 * 1024
 _LARGEST_CARVEOUT_PERCENT = 100
 
 
@@ -72,6 +71,10 @@ class Kernel:
             check_launch(driver.cuFuncGetAttribute(shared_size, self._function), name)
         )
         self._parameter_sizes = self._read_parameter_sizes()
+        # The context prefers L1. Most kernels stage their data in shared memory, and all get the same: a
+        # multiprocessor that divides its memory anew must be empty first, and kernels do not overlap.
+        carveout = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
+        self._set(carveout, _LARGEST_CARVEOUT_PERCENT)
 
     def bind(
         self,
@@ -106,7 +109,8 @@ class Kernel:
         config.gridDimX, config.gridDimY, config.gridDimZ = grid_xyz
         config.blockDimX, config.blockDimY, config.blockDimZ = block_xyz
         config.sharedMemBytes = shared_bytes
-        attributes = _attributes(overlaps=overlaps and self._device.can_overlap, cooperative=cooperative)
+        can_overlap = self._device.features.has_dependent_launch
+        attributes = _attributes(overlaps=overlaps and can_overlap, cooperative=cooperative)
         config.attrs, config.numAttrs = attributes, len(attributes)
         return Launch(self.name, self._function, config, args)
 
@@ -142,10 +146,6 @@ class Kernel:
         self._dynamic_shared_bytes = shared_bytes
         attributes = driver.CUfunction_attribute
         self._set(attributes.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes)
-        if self._static_shared_bytes + shared_bytes > _DEFAULT_SHARED_BYTES:
-            # The context prefers L1; a kernel that stages its data in shared memory does not.
-            carveout = attributes.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
-            self._set(carveout, _LARGEST_CARVEOUT_PERCENT)
 
     def _set(self, attribute: Any, value: int) -> None:
         check_launch(driver.cuFuncSetAttribute(self._function, attribute, value), self.name)

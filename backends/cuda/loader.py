@@ -17,7 +17,7 @@ from backends.cuda.model_program import ModelProgram
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import Scratch, lay_out, slot_sizes
 from backends.cuda.stream import Stream
-from backends.cuda.upload import WeightUploader
+from backends.cuda.upload import NUM_WAYS, PIECE_BYTES, WeightUploader, num_readers
 from backends.cuda.weights import DeviceWeights
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
@@ -67,7 +67,13 @@ class ModelLoader:
         pool = self._allocate_pool(description, plan)
         scratch = self._lay_out_scratch(description, plan)
         decode, prefill = self._calls(description, weights, scratch, pool)
-        self._kernels.load(kernels_of(description, num_multiprocessors=self._num_multiprocessors))
+        self._kernels.load(
+            kernels_of(
+                description,
+                chunk_tokens=plan.prefill_chunk_tokens,
+                num_multiprocessors=self._num_multiprocessors,
+            )
+        )
         self._upload(description, file, weights, chunk_bytes=chunk_bytes, on_progress=on_progress)
         self._write_frequencies(file, scratch)
         return ModelProgram(
@@ -80,6 +86,7 @@ class ModelLoader:
             slot_sizes=slot_sizes(description, plan),
             memory=self._memory,
             hidden_size=description.hidden_size,
+            chunk_tokens=plan.prefill_chunk_tokens,
             num_multiprocessors=self._num_multiprocessors,
         )
 
@@ -123,9 +130,14 @@ class ModelLoader:
         chunk_bytes: int,
         on_progress: OnProgress,
     ) -> None:
-        staging = self._memory.allocate(MemoryClass.SCRATCH, chunk_bytes)
+        staging = self._memory.allocate(MemoryClass.SCRATCH, NUM_WAYS * PIECE_BYTES)
         try:
-            uploader = WeightUploader(self._kernels.kernels, self._stream, staging, chunk_bytes=chunk_bytes)
+            uploader = WeightUploader(
+                self._kernels.kernels,
+                staging,
+                num_readers=num_readers(description.tensors),
+                chunk_bytes=chunk_bytes,
+            )
             uploader.upload(file, description.tensors, weights, on_progress=on_progress)
         finally:
             self._memory.free(staging)

@@ -4,6 +4,7 @@ Letters: H = hidden_size, F = intermediate_size.
 """
 
 from ctypes import c_float, c_uint64
+from dataclasses import dataclass
 from typing import Protocol
 
 from backends.cuda.call import Call, kernel_name
@@ -18,9 +19,18 @@ from backends.cuda.geometry import (
     row_geometry,
 )
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
+from backends.cuda.weight_ring import columns_a_turn, most_rows, num_stages, num_turns, stage_bytes
 from ports.model_description import ExpertLinear, Experts, LayerNorm, Linear, Norm
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """Of the weights on their way, as weight_ring.cuh has it."""
+
+    num_stages: int
+    shared_bytes: int  # of a block, its input included
 
 
 class Weights(Protocol):
@@ -53,36 +63,68 @@ class MatvecCalls:
         types = [linear.weight.type for linear in linears]
         types += [types[0]] * (3 - len(types))
         num_rows = sum(len(linear.rows) for linear in linears)
-        geometry = row_geometry(num_rows, num_columns, num_multiprocessors=self._num_multiprocessors)
-        name = kernel_name("decode_rows", _source_name(norm), num_columns, *types, geometry.rows, WARPS)
+        input_bytes = _shared_bytes(num_columns, types)
+        geometry = row_geometry(
+            num_rows,
+            num_columns,
+            num_multiprocessors=self._num_multiprocessors,
+            # A router has fewer rows than the device multiprocessors, and the rest of the layer waits for it.
+            can_share_columns=num_rows <= self._num_multiprocessors,
+            columns_a_warp=max(columns_a_turn(type_) for type_ in types),
+            most_rows=most_rows(types, num_columns, num_warps=WARPS, input_bytes=input_bytes),
+        )
+        turns = max(num_turns(type_, num_columns, geometry.parts) for type_ in types)
+        slot_bytes = _slot_bytes(types, num_columns, geometry)
+        ring = _ring(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
+        name = kernel_name(
+            "decode_rows",
+            _source_name(norm),
+            num_columns,
+            *types,
+            geometry.rows,
+            geometry.parts,
+            WARPS,
+            ring.num_stages,
+        )
         stack = Stack((Rows * 3)(*(self._rows_of(linear) for linear in linears)))
         return Call(
             KernelSource("decode_rows.cu", name),
             grid=(geometry.num_blocks, 1),
             num_threads=32 * WARPS,
             args=(self._input(norm, d_x), stack, c_uint64(d_out)),
-            shared_bytes=_shared_bytes(num_columns, types),
+            shared_bytes=ring.shared_bytes,
         )
 
     def project(self, linear: Linear, d_input: int, d_x: int, *, is_int8: bool) -> Call:
         """Add the product with `d_input`, floats or int8 blocks, to the residual stream `d_x`."""
         num_columns, weight_type = linear.weight.shape[-1], linear.weight.type
+        num_rows, input_bytes = len(linear.rows), _shared_bytes(num_columns, [weight_type])
         geometry = row_geometry(
-            len(linear.rows),
+            num_rows,
             num_columns,
             num_multiprocessors=self._num_multiprocessors,
             can_share_columns=True,
+            most_rows=most_rows([weight_type], num_columns, num_warps=WARPS, input_bytes=input_bytes),
         )
-        source = "INT8_BLOCKS" if is_int8 else "FLOATS"
+        turns = num_turns(weight_type, num_columns, geometry.parts)
+        slot_bytes = _slot_bytes([weight_type], num_columns, geometry)
+        ring = _ring(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
         name = kernel_name(
-            "decode_project", source, num_columns, weight_type, geometry.rows, geometry.parts, WARPS
+            "decode_project",
+            "INT8_BLOCKS" if is_int8 else "FLOATS",
+            num_columns,
+            weight_type,
+            geometry.rows,
+            geometry.parts,
+            WARPS,
+            ring.num_stages,
         )
         return Call(
             KernelSource("decode_project.cu", name),
             grid=(geometry.num_blocks, 1),
             num_threads=32 * WARPS,
             args=(Input(d_x=d_input), self._rows_of(linear), c_uint64(d_x)),
-            shared_bytes=_shared_bytes(num_columns, [weight_type]),
+            shared_bytes=ring.shared_bytes,
         )
 
     def swiglu(self, norm: Norm, gate: Linear, up: Linear, d_x: int, d_inside: int, *, as_int8: bool) -> Call:
@@ -101,9 +143,9 @@ class MatvecCalls:
         hidden_size, num_active = experts.gate.weight.shape[-1], experts.num_active
         types = [experts.gate.weight.type, experts.up.weight.type]
         as_int8 = is_read_as_int8(experts.down.weight)
-        geometry, num_warps = self._inside_geometry(
-            num_active * experts.intermediate_size, hidden_size, as_int8=as_int8
-        )
+        num_rows = num_active * experts.intermediate_size
+        geometry, num_warps = self._inside_geometry(num_rows, hidden_size, as_int8=as_int8)
+        ring = _pair_ring(types, num_rows, hidden_size, geometry, num_warps=num_warps)
         name = kernel_name(
             "decode_experts_inside",
             _source_name(norm),
@@ -114,6 +156,7 @@ class MatvecCalls:
             geometry.rows,
             _flag(as_int8),
             num_warps,
+            ring.num_stages,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
@@ -128,7 +171,7 @@ class MatvecCalls:
                 c_float(experts.activation.limit),
                 c_uint64(d_inside),
             ),
-            shared_bytes=_shared_bytes(hidden_size, types),
+            shared_bytes=ring.shared_bytes,
         )
 
     def experts_down(self, experts: Experts, d_inside: int, d_router: int, d_x: int) -> Call:
@@ -136,6 +179,16 @@ class MatvecCalls:
         size, num_active = experts.intermediate_size, experts.num_active
         down_type, hidden_size = experts.down.weight.type, experts.down.weight.shape[1]
         geometry = experts_geometry(hidden_size, num_active, num_multiprocessors=self._num_multiprocessors)
+        num_warps = geometry.groups * num_active
+        of_one = RowGeometry(geometry.rows, 1, geometry.num_blocks, 1)
+        ring = _ring(
+            _slot_bytes([down_type], size, of_one),
+            num_active * hidden_size,
+            num_turns(down_type, size),
+            of_one,
+            num_warps=num_warps,
+            input_bytes=num_active * _shared_bytes(size, [down_type]),
+        )
         name = kernel_name(
             "decode_experts_down",
             "INT8_BLOCKS" if is_read_as_int8(experts.down.weight) else "FLOATS",
@@ -145,18 +198,19 @@ class MatvecCalls:
             num_active,
             geometry.rows,
             geometry.groups,
+            ring.num_stages,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * geometry.groups * num_active,
+            num_threads=32 * num_warps,
             args=(
                 c_uint64(d_inside),
                 c_uint64(d_router),
                 self._expert_matrix(experts.down),
                 c_uint64(d_x),
             ),
-            shared_bytes=num_active * _shared_bytes(size, [down_type]),
+            shared_bytes=ring.shared_bytes,
         )
 
     def vector(self, tensor: TensorInfo | None, *, first_element: int = 0) -> Vector:
@@ -170,9 +224,18 @@ class MatvecCalls:
     ) -> Call:
         num_columns = linears[0].weight.shape[-1]
         types = [linear.weight.type for linear in linears]
-        geometry, num_warps = self._inside_geometry(len(linears[0].rows), num_columns, as_int8=as_int8)
+        num_rows = len(linears[0].rows)
+        geometry, num_warps = self._inside_geometry(num_rows, num_columns, as_int8=as_int8)
+        ring = _pair_ring(types, num_rows, num_columns, geometry, num_warps=num_warps)
         name = kernel_name(
-            kernel, _source_name(norm), num_columns, *types, geometry.rows, _flag(as_int8), num_warps
+            kernel,
+            _source_name(norm),
+            num_columns,
+            *types,
+            geometry.rows,
+            _flag(as_int8),
+            num_warps,
+            ring.num_stages,
         )
         return Call(
             KernelSource("decode_feed_forward.cu", name),
@@ -183,7 +246,7 @@ class MatvecCalls:
                 *(self._rows_of(linear) for linear in linears),
                 c_uint64(d_inside),
             ),
-            shared_bytes=_shared_bytes(num_columns, types),
+            shared_bytes=ring.shared_bytes,
         )
 
     def _inside_geometry(self, num_rows: int, num_columns: int, *, as_int8: bool) -> tuple[RowGeometry, int]:
@@ -214,6 +277,45 @@ class MatvecCalls:
 def is_read_as_int8(weight: TensorInfo) -> bool:
     """Whether what is multiplied with `weight` is best written as int8 blocks by the kernel that makes it."""
     return weight.type not in DENSE_TYPES and weight.shape[-1] % 32 == 0
+
+
+def _pair_ring(
+    types: list[TensorType], num_rows: int, num_columns: int, geometry: RowGeometry, *, num_warps: int
+) -> _Ring:
+    """Of the same rows of one or two matrices."""
+    return _ring(
+        _slot_bytes(types, num_columns, geometry),
+        num_rows,
+        sum(num_turns(type_, num_columns) for type_ in types),
+        geometry,
+        num_warps=num_warps,
+        input_bytes=_shared_bytes(num_columns, types),
+    )
+
+
+def _ring(
+    slot_bytes: int,
+    num_rows: int,
+    turns_a_group: int,
+    geometry: RowGeometry,
+    *,
+    num_warps: int,
+    input_bytes: int,
+) -> _Ring:
+    num_groups = -(-num_rows // geometry.rows) * geometry.parts
+    stages = num_stages(
+        slot_bytes,
+        num_warps=num_warps,
+        num_turns=-(-num_groups // (geometry.num_blocks * num_warps)) * turns_a_group,
+        input_bytes=input_bytes,
+        num_blocks=geometry.blocks_a_multiprocessor,
+    )
+    return _Ring(stages, input_bytes + num_warps * stages * slot_bytes)
+
+
+def _slot_bytes(types: list[TensorType], num_columns: int, geometry: RowGeometry) -> int:
+    """A turn is of one of the matrices."""
+    return max(stage_bytes(type_, num_columns, geometry.rows) for type_ in types)
 
 
 def _source_name(norm: Norm) -> str:

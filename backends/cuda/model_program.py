@@ -11,11 +11,10 @@ from backends.cuda.arena import Arena
 from backends.cuda.call import Call
 from backends.cuda.decode_calls import DecodeCalls
 from backends.cuda.graph import Graph
-from backends.cuda.kernel import Launch
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.memory import DeviceBuffer, DeviceMemory
 from backends.cuda.prefill_attention import ChunkPointers
-from backends.cuda.prefill_calls import PrefillCalls
+from backends.cuda.prefill_calls import PrefillCalls, chunk_sizes
 from backends.cuda.sampler import Method, SampleArgs, SequenceState, log_prob_call, sample_call
 from backends.cuda.sequence_slot import RING_SIZE, SequenceSlot, SlotSizes
 from backends.cuda.stream import Event, Stream
@@ -24,15 +23,13 @@ from ports.memory import MemoryClass
 
 _ID_BYTES = 4
 _CHUNKS_UNDER_WAY = 2  # one computes, one waits: a cancel is felt after no more than these
-_MOST_CHUNK_SIZES = 32  # whose launches are kept
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramBuffers:
     """What the program reads and writes. Letters: T = tokens of a chunk, H = hidden_size, V = vocab_size."""
 
-    d_chunk_ids: int  # [T] int32
-    d_positions: int  # [T] int32, consecutive
+    d_chunk: int  # [1 + 2T] int32: how many tokens a chunk has, their ids, and from [1 + T] their positions
     d_target_ids: int  # [T] int32, whose probability a score is
     d_log_probs: int  # [T] float32
     d_sample_scratch: int
@@ -53,6 +50,7 @@ class ModelProgram:
         slot_sizes: of that and any other slot.
         memory: where room for other slots is taken.
         hidden_size: H.
+        chunk_tokens: T.
         num_multiprocessors: of the device.
     """
 
@@ -68,6 +66,7 @@ class ModelProgram:
         slot_sizes: SlotSizes,
         memory: DeviceMemory,
         hidden_size: int,
+        chunk_tokens: int,
         num_multiprocessors: int,
     ) -> None:
         self._decode = decode
@@ -79,17 +78,17 @@ class ModelProgram:
         self._slot_sizes = slot_sizes
         self._memory = memory
         self._row_bytes = 4 * hidden_size
+        self._chunk_tokens = chunk_tokens
         self._num_multiprocessors = num_multiprocessors
         self._chunk_ends = [Event() for _ in range(_CHUNKS_UNDER_WAY)]
         self._num_chunks = 0
-        self._chunks: dict[tuple[int, int], list[Launch]] = {}  # by slot's page table and number of tokens
         self._head = kernels.bind(decode.head(buffers.d_chunk_x))
         self._log_prob = kernels.bind(self._log_prob_call())
         first = self._make_slot(first_slot)
         self._free_slots = [first]
         self._extra_slots: dict[SequenceSlot, DeviceBuffer] = {}
         for method in Method:
-            self._graph(method, first)
+            self._step(method, first)
 
     @property
     def vocab_size(self) -> int:
@@ -114,9 +113,6 @@ class ModelProgram:
             return
         with suppress(DeviceLost):  # then nothing runs any more
             self.synchronize()
-        self._chunks = {
-            key: launches for key, launches in self._chunks.items() if key[0] != slot.d_page_table
-        }
         slot.close()
         self._memory.free(buffer)
 
@@ -125,20 +121,24 @@ class ModelProgram:
         end = self._chunk_ends[self._num_chunks % _CHUNKS_UNDER_WAY]
         self._num_chunks += 1
         end.wait()
-        self._write_ids(self._buffers.d_chunk_ids, token_ids)
-        self._write_ids(self._buffers.d_positions, range(first_position, first_position + len(token_ids)))
-        for launch in self._chunk(len(token_ids), slot):
-            launch.enqueue(self._stream)
+        num_tokens, room = len(token_ids), self._chunk_tokens
+        chunk = np.zeros(1 + 2 * room, dtype=np.int32)
+        chunk[: 1 + num_tokens] = (num_tokens, *token_ids)
+        chunk[1 + room : 1 + room + num_tokens] = range(first_position, first_position + num_tokens)
+        self._write_ids(self._buffers.d_chunk, chunk)
+        self._chunk(num_tokens, slot).launch(self._stream)
         end.record(self._stream)
 
     def sample_after_prefill(self, num_tokens: int, method: Method, slot: SequenceSlot) -> None:
         """Enqueue the choice of the token that follows a chunk of `num_tokens`."""
         self._enqueue_head(num_tokens - 1)
-        self._kernels.bind(self._sample_call(method, slot)).enqueue(self._stream)
+        if method not in slot.samples:
+            slot.samples[method] = self._kernels.bind(self._sample_call(method, slot))
+        slot.samples[method].enqueue(self._stream)
 
     def decode(self, method: Method, slot: SequenceSlot) -> None:
         """Enqueue the computation of the last token and the choice of the next."""
-        self._graph(method, slot).launch(self._stream)
+        self._step(method, slot).launch(self._stream)
 
     def score(
         self, token_ids: Sequence[int], slot: SequenceSlot, *, chunk_tokens: int
@@ -189,35 +189,35 @@ class ModelProgram:
         self._head.args[0].d_x = self._buffers.d_chunk_x + row * self._row_bytes
         self._head.enqueue(self._stream)
 
-    def _write_ids(self, d_ids: int, ids: Sequence[int]) -> None:
+    def _write_ids(self, d_ids: int, ids: Sequence[int] | NDArray[np.int32]) -> None:
         array = np.asarray(ids, dtype=np.int32)
         self._stream.copy_to_device_async(d_ids, array.ctypes.data, array.nbytes)
 
-    def _chunk(self, num_tokens: int, slot: SequenceSlot) -> list[Launch]:
-        """The launches of a chunk of that size, made at its first use."""
-        key = (slot.d_page_table, num_tokens)
-        if key not in self._chunks:
-            if len(self._chunks) >= _MOST_CHUNK_SIZES:
-                self._chunks.pop(next(iter(self._chunks)))
-            pointers = ChunkPointers(self._buffers.d_chunk_ids, self._buffers.d_positions, slot.d_page_table)
-            self._chunks[key] = self._bind(self._prefill.chunk(pointers, num_tokens))
-        return self._chunks[key]
+    def _chunk(self, num_tokens: int, slot: SequenceSlot) -> Graph:
+        """The replay of a chunk of so many tokens or some more, captured at its first use."""
+        size = next(size for size in chunk_sizes(self._chunk_tokens) if size >= num_tokens)
+        if size not in slot.chunks:
+            d_ids = self._buffers.d_chunk + _ID_BYTES
+            d_positions = d_ids + self._chunk_tokens * _ID_BYTES
+            pointers = ChunkPointers(self._buffers.d_chunk, d_ids, d_positions, slot.d_page_table)
+            slot.chunks[size] = self._capture(self._prefill.chunk(pointers, size))
+        return slot.chunks[size]
 
-    def _graph(self, method: Method, slot: SequenceSlot) -> Graph:
+    def _step(self, method: Method, slot: SequenceSlot) -> Graph:
         """The replay of a decode step, captured at its first use."""
-        if method not in slot.graphs:
+        if method not in slot.steps:
             calls = [*self._decode.step(slot.pointers), self._sample_call(method, slot)]
-            launches = self._bind(calls)
+            slot.steps[method] = self._capture(calls)
+        return slot.steps[method]
 
-            def enqueue() -> None:
-                for launch in launches:
-                    launch.enqueue(self._stream)
+    def _capture(self, calls: Iterable[Call]) -> Graph:
+        launches = [self._kernels.bind(call) for call in calls]
 
-            slot.graphs[method] = Graph.capture(self._stream, enqueue)
-        return slot.graphs[method]
+        def enqueue() -> None:
+            for launch in launches:
+                launch.enqueue(self._stream)
 
-    def _bind(self, calls: Iterable[Call]) -> list[Launch]:
-        return [self._kernels.bind(call) for call in calls]
+        return Graph.capture(self._stream, enqueue)
 
     def _make_slot(self, arena: Arena) -> SequenceSlot:
         return SequenceSlot(self._slot_sizes, arena, stream=self._stream, copies=self._copies)

@@ -9,21 +9,24 @@ from backends.cuda.call import Call, kernel_name
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_calls import KvPool
 from backends.cuda.matvec_calls import Weights
-from backends.cuda.prefill_args import KvPages, RopeArgs
+from backends.cuda.panels import panels
+from backends.cuda.prefill_args import KvPages, PanelsArgs, RopeArgs
 from backends.cuda.prefill_buffers import PrefillBuffers
-from backends.cuda.prefill_matmul import MatmulCalls, padded, vector
+from backends.cuda.prefill_matmul import MatmulCalls, Tokens, vector
 from ports.model_description import Attention, RmsNorm, Rope, RopePairing, Yarn
 
 _QUERIES = 64  # of one head, in a block
 _KEYS = 64  # of a tile
 _ATTENTION_THREADS = 128
 _ROPE_THREADS = 256
+_ROPE_HEADS = 8  # of a block, one a warp
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkPointers:
     """What the kernels know of a chunk and its sequence."""
 
+    d_num_tokens: int  # [1] int32: T
     d_token_ids: int  # [T] int32
     d_positions: int  # [T] int32, consecutive
     d_page_table: int  # [pages] int32
@@ -45,38 +48,27 @@ class AttentionCalls:
         self._pool = pool
 
     def attend(
-        self, attention: Attention, layer_index: int, chunk: ChunkPointers, num_tokens: int
+        self, attention: Attention, layer_index: int, chunk: ChunkPointers, tokens: Tokens
     ) -> Iterator[Call]:
         """Add the attention of the normed rows to the residual stream."""
-        buffers, query_size = self._buffers, attention.num_heads * attention.head_dim
-        key_size = attention.num_kv_heads * attention.head_dim
-        y_stride = query_size + 2 * key_size
-        for linear, column in (
-            (attention.query, 0),
-            (attention.key, query_size),
-            (attention.value, query_size + key_size),
-        ):
-            d_y = buffers.d_qkv + 4 * column
-            yield self._matmul.product(
-                linear, buffers.d_normed, d_y, num_tokens=num_tokens, y_stride=y_stride
-            )
-        pages = self._pages(attention, layer_index, chunk)
-        yield self._rope(attention, pages, chunk, num_tokens)
-        yield self._attention(attention, pages, chunk, num_tokens)
-        hidden_size = len(attention.output.rows)
-        yield self._matmul.product(
-            attention.output,
-            buffers.d_mixed,
-            buffers.d_x,
-            num_tokens=num_tokens,
-            y_stride=hidden_size,
-            adds=True,
+        buffers = self._buffers
+        linears = [attention.query, attention.key, attention.value]
+        normed = panels(
+            buffers.d_normed,
+            num_rows=buffers.num_tokens,
+            num_columns=attention.query.weight.shape[-1],
         )
+        yield self._matmul.stack(linears, normed, buffers.d_qkv, tokens)
+        pages = self._pages(attention, layer_index, chunk)
+        yield self._rope(attention, pages, chunk, tokens)
+        yield self._attention(attention, pages, chunk, tokens)
+        yield self._matmul.add(attention.output, self._mixed(attention), buffers.d_x, tokens)
 
-    def _rope(self, attention: Attention, pages: KvPages, chunk: ChunkPointers, num_tokens: int) -> Call:
+    def _rope(self, attention: Attention, pages: KvPages, chunk: ChunkPointers, tokens: Tokens) -> Call:
+        num_heads = attention.num_heads + 2 * attention.num_kv_heads
         return Call(
             KernelSource("prefill_rope.cu", "rope"),
-            grid=(num_tokens,),
+            grid=(tokens.most, -(-num_heads // _ROPE_HEADS)),
             num_threads=_ROPE_THREADS,
             args=(
                 c_uint64(self._buffers.d_qkv),
@@ -90,27 +82,31 @@ class AttentionCalls:
                 c_uint64(self._buffers.d_queries),
                 pages,
                 c_uint64(chunk.d_positions),
+                c_uint64(tokens.d_count),
             ),
         )
 
-    def _attention(self, attention: Attention, pages: KvPages, chunk: ChunkPointers, num_tokens: int) -> Call:
+    def _attention(self, attention: Attention, pages: KvPages, chunk: ChunkPointers, tokens: Tokens) -> Call:
         return Call(
             KernelSource("prefill_attention.cu", kernel_name("attention", attention.head_dim)),
-            grid=(-(-num_tokens // _QUERIES), attention.num_heads),
+            grid=(-(-tokens.most // _QUERIES), attention.num_heads),
             num_threads=_ATTENTION_THREADS,
             args=(
                 c_uint64(self._buffers.d_queries),
                 pages,
                 c_uint64(chunk.d_positions),
-                c_int32(num_tokens),
+                c_uint64(tokens.d_count),
                 c_int32(attention.num_heads),
                 c_int32(attention.window or 0),
                 vector(self._weights, attention.sinks),
-                c_uint64(self._buffers.d_mixed),
-                c_int32(padded(attention.num_heads * attention.head_dim)),
+                self._mixed(attention),
             ),
             shared_bytes=attention_shared_bytes(attention.head_dim),
         )
+
+    def _mixed(self, attention: Attention) -> PanelsArgs:
+        num_columns = attention.num_heads * attention.head_dim
+        return panels(self._buffers.d_mixed, num_rows=self._buffers.num_tokens, num_columns=num_columns)
 
     def _rope_args(self, rope: Rope | None) -> RopeArgs:
         if rope is None:

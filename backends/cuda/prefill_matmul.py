@@ -1,68 +1,44 @@
 """The launches of matrix products on the tensor cores: every weight matrix of a prompt goes through these."""
 
-from ctypes import c_int32, c_uint64
+from collections.abc import Sequence
+from ctypes import c_float, c_int32, c_uint64
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from backends.cuda.call import Call, kernel_name
+from backends.cuda.call import Argument, Call, kernel_name
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import Vector
 from backends.cuda.matvec_calls import Weights
-from ports.model_description import ExpertLinear, Linear
+from backends.cuda.panels import padded
+from backends.cuda.prefill_args import ExpertListsArgs, LinearArgs, LinearStackArgs, PanelsArgs
+from backends.cuda.prefill_tile import Tile, choose_tile
+from ports.model_description import ExpertLinear, Experts, Linear
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
 
-_STEP = 64  # columns that a block multiplies at a time: rows of activations are padded to multiples of it
+_MOST_STACKED = 3
 
 
-class Tile(NamedTuple):
-    """What one block computes. A result does not depend on it."""
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Of a chunk."""
 
-    tokens: int
-    rows: int
-
-    @property
-    def num_threads(self) -> int:
-        return 2 * self.rows
-
-    @property
-    def shared_bytes(self) -> int:
-        return 2 * 2 * _STEP * (self.tokens + self.rows)
-
-
-TILES = (Tile(128, 128), Tile(64, 64), Tile(16, 64))
+    most: int  # that the launch serves
+    d_count: int  # [1] int32: how many there are
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertPairs:
     """The (token, slot) pairs of each expert, as `list_pairs` wrote them."""
 
-    d_counts: int  # [E]
-    d_pairs: int  # [E, capacity]
-    num_tokens: int  # the capacity
+    lists: ExpertListsArgs
+    most_tokens: int  # of an expert at most
     num_active: int
 
 
-def padded(num_columns: int) -> int:
-    """How far apart rows of activations with so many columns lie; in between they are zero."""
-    return -(-num_columns // _STEP) * _STEP
-
-
-def choose_tile(*, num_tokens: int, num_rows: int, num_multiprocessors: int) -> Tile:
-    """The largest tile that is not half empty and gives at least every other multiprocessor a block."""
-    for tile in TILES[:-1]:
-        num_blocks = -(-num_tokens // tile.tokens) * -(-num_rows // tile.rows)
-        if 2 * num_tokens > tile.tokens and 2 * num_blocks >= num_multiprocessors:
-            return tile
-    return TILES[-1]
-
-
-def matmul_source(tensor_type: TensorType, tile: Tile) -> KernelSource:
-    return KernelSource("prefill_matmul.cu", kernel_name("matmul", tensor_type, *tile))
-
-
-def expert_matmul_source(tensor_type: TensorType, tile: Tile) -> KernelSource:
-    return KernelSource("prefill_expert_matmul.cu", kernel_name("expert_matmul", tensor_type, *tile))
+def matmul_source(kernel: str, types: Sequence[TensorType], tile: Tile) -> KernelSource:
+    """Of a kernel for matrices of these types."""
+    file = "prefill_expert_matmul.cu" if kernel.startswith("expert") else "prefill_matmul.cu"
+    return KernelSource(file, kernel_name(kernel, *types, tile.source))
 
 
 def vector(weights: Weights, tensor: TensorInfo | None, *, first_element: int = 0) -> Vector:
@@ -84,83 +60,116 @@ class MatmulCalls:
         self._weights = weights
         self._num_multiprocessors = num_multiprocessors
 
-    def product(
-        self, linear: Linear, d_x: int, d_y: int, *, num_tokens: int, y_stride: int, adds: bool = False
-    ) -> Call:
-        """y = weight @ x + bias of every token, or y += that.
+    def stack(self, linears: Sequence[Linear], x: PanelsArgs, d_y: int, tokens: Tokens) -> Call:
+        """The products of up to three matrices, biases added, beside each other.
 
         Args:
-            linear: [N, K].
-            d_x: [num_tokens, padded(K)] bfloat16.
-            d_y: the first of N columns of [num_tokens, y_stride] float32.
-            num_tokens: of the chunk.
-            y_stride: floats from a token to the next.
-            adds: to what is there.
+            linears: [N, K] each.
+            x: [T, K].
+            d_y: [T, sum of N] float32.
+            tokens: T.
         """
-        first_row, num_rows = linear.rows.start, len(linear.rows)
-        tile = choose_tile(
+        num_rows = sum(len(linear.rows) for linear in linears)
+        types = [linear.weight.type for linear in linears]
+        types += [types[0]] * (_MOST_STACKED - len(types))
+        tile = self._tile(tokens.most, num_rows)
+        stack = LinearStackArgs((LinearArgs * _MOST_STACKED)(*map(self._linear, linears)))
+        num_blocks = sum(-(-len(linear.rows) // tile.rows) for linear in linears)
+        args = (x, stack, c_uint64(d_y), c_int32(num_rows), c_uint64(tokens.d_count))
+        return _call(matmul_source("stack_product", types, tile), tile, tokens.most, num_blocks, args)
+
+    def add(self, linear: Linear, x: PanelsArgs, d_y: int, tokens: Tokens) -> Call:
+        """Add weight @ x + bias to y, [T, N] float32."""
+        num_rows, types = len(linear.rows), [linear.weight.type]
+        tile = self._tile(tokens.most, num_rows)
+        args = (x, self._linear(linear), c_uint64(d_y), c_int32(num_rows), c_uint64(tokens.d_count))
+        source = matmul_source("add_product", types, tile)
+        return _call(source, tile, tokens.most, -(-num_rows // tile.rows), args)
+
+    def swiglu(self, gate: Linear, up: Linear, x: PanelsArgs, y: PanelsArgs, tokens: Tokens) -> Call:
+        """y = swiglu(gate @ x, up @ x), [T, N]."""
+        num_rows, types = 2 * padded(y.num_columns), [gate.weight.type, up.weight.type]
+        tile = self._tile(tokens.most, num_rows)
+        args = (x, self._linear(gate), self._linear(up), y, c_uint64(tokens.d_count))
+        source = matmul_source("swiglu_product", types, tile)
+        return _call(source, tile, tokens.most, num_rows // tile.rows, args)
+
+    def gelu(self, linear: Linear, x: PanelsArgs, y: PanelsArgs, tokens: Tokens) -> Call:
+        """y = gelu(weight @ x), [T, N]."""
+        num_rows, types = padded(y.num_columns), [linear.weight.type]
+        tile = self._tile(tokens.most, num_rows)
+        args = (x, self._linear(linear), y, c_uint64(tokens.d_count))
+        source = matmul_source("gelu_product", types, tile)
+        return _call(source, tile, tokens.most, num_rows // tile.rows, args)
+
+    def expert_swiglu(self, experts: Experts, x: PanelsArgs, y: PanelsArgs, pairs: ExpertPairs) -> Call:
+        """The inside of the expert of each pair.
+
+        Args:
+            experts: whose gate and up are [E, N, K].
+            x: [sorted pairs, K].
+            y: [sorted pairs, N].
+            pairs: who chose whom.
+        """
+        num_rows, types = 2 * padded(y.num_columns), [experts.gate.weight.type, experts.up.weight.type]
+        tile = self._expert_tile(pairs, experts.num_experts, num_rows)
+        args = (
+            x,
+            self._expert_linear(experts.gate),
+            self._expert_linear(experts.up),
+            c_float(experts.activation.alpha),
+            c_float(experts.activation.limit),
+            y,
+            pairs.lists,
+        )
+        source = matmul_source("expert_swiglu_product", types, tile)
+        return _call(
+            source, tile, pairs.most_tokens, num_rows // tile.rows, args, num_experts=experts.num_experts
+        )
+
+    def expert(self, linear: ExpertLinear, x: PanelsArgs, d_y: int, pairs: ExpertPairs) -> Call:
+        """weight[e] @ x + bias[e] of each pair that chose e: x [sorted pairs, K], y [P, N] float32."""
+        num_experts, num_rows, _ = linear.weight.shape
+        types = [linear.weight.type]
+        tile = self._expert_tile(pairs, num_experts, num_rows)
+        args = (x, self._expert_linear(linear), c_uint64(d_y), c_int32(num_rows), pairs.lists)
+        source = matmul_source("expert_product", types, tile)
+        return _call(
+            source, tile, pairs.most_tokens, -(-num_rows // tile.rows), args, num_experts=num_experts
+        )
+
+    def _tile(self, num_tokens: int, num_rows: int) -> Tile:
+        return choose_tile(
             num_tokens=num_tokens, num_rows=num_rows, num_multiprocessors=self._num_multiprocessors
         )
-        return Call(
-            matmul_source(linear.weight.type, tile),
-            grid=(-(-num_tokens // tile.tokens), -(-num_rows // tile.rows)),
-            num_threads=tile.num_threads,
-            args=(
-                c_uint64(d_x),
-                c_int32(padded(linear.weight.shape[-1])),
-                self._weights.matrix(linear.weight, first_row=first_row),
-                vector(self._weights, linear.bias, first_element=first_row),
-                c_uint64(d_y),
-                c_int32(y_stride),
-                c_int32(num_tokens),
-                c_int32(num_rows),
-                c_int32(adds),
-            ),
-            shared_bytes=tile.shared_bytes,
+
+    def _expert_tile(self, pairs: ExpertPairs, num_experts: int, num_rows: int) -> Tile:
+        """For the tokens that an expert gets on average."""
+        num_tokens = -(-pairs.most_tokens * pairs.num_active // num_experts)
+        return self._tile(num_tokens, num_experts * num_rows)
+
+    def _linear(self, linear: Linear) -> LinearArgs:
+        first_row = linear.rows.start
+        return LinearArgs(
+            self._weights.matrix(linear.weight, first_row=first_row),
+            len(linear.rows),
+            vector(self._weights, linear.bias, first_element=first_row),
         )
 
-    def expert_product(
-        self,
-        linear: ExpertLinear,
-        d_x: int,
-        d_y: int,
-        pairs: ExpertPairs,
-        *,
-        y_stride: int,
-        x_is_of_pairs: bool,
-    ) -> Call:
-        """y = weight[e] @ x + bias[e] of every pair that chose e.
+    def _expert_linear(self, linear: ExpertLinear) -> LinearArgs:
+        return LinearArgs(
+            self._weights.matrix(linear.weight), linear.weight.shape[1], vector(self._weights, linear.bias)
+        )
 
-        Args:
-            linear: [E, N, K].
-            d_x: [pairs, padded(K)] bfloat16, or one row a token.
-            d_y: the first of N columns of [pairs, y_stride] float32.
-            pairs: who chose whom.
-            y_stride: floats from a pair to the next.
-            x_is_of_pairs: whether x has a row for each pair.
-        """
-        num_experts, num_rows, num_columns = linear.weight.shape
-        tile = choose_tile(
-            num_tokens=-(-pairs.num_tokens * pairs.num_active // num_experts),  # of an expert, on average
-            num_rows=num_experts * num_rows,
-            num_multiprocessors=self._num_multiprocessors,
-        )
-        return Call(
-            expert_matmul_source(linear.weight.type, tile),
-            grid=(-(-pairs.num_tokens // tile.tokens), -(-num_rows // tile.rows), num_experts),
-            num_threads=tile.num_threads,
-            args=(
-                c_uint64(d_x),
-                c_int32(padded(num_columns)),
-                self._weights.matrix(linear.weight),
-                vector(self._weights, linear.bias),
-                c_uint64(d_y),
-                c_int32(y_stride),
-                c_int32(num_rows),
-                c_uint64(pairs.d_counts),
-                c_uint64(pairs.d_pairs),
-                c_int32(pairs.num_tokens),
-                c_int32(1 if x_is_of_pairs else pairs.num_active),
-            ),
-            shared_bytes=tile.shared_bytes,
-        )
+
+def _call(
+    source: KernelSource,
+    tile: Tile,
+    most_tokens: int,
+    num_row_blocks: int,
+    args: tuple[Argument, ...],
+    *,
+    num_experts: int = 1,
+) -> Call:
+    grid = (-(-most_tokens // tile.tokens), num_row_blocks, num_experts)
+    return Call(source, grid, tile.num_threads, args, tile.shared_bytes)

@@ -1,6 +1,7 @@
 """One run of NVRTC, NVIDIA's runtime compiler: a kernel's source to machine code. Needs no GPU."""
 
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 from backends.cuda.bindings import nvrtc
@@ -8,8 +9,23 @@ from backends.cuda.cubin import Cubin
 from domain.errors import DeviceError, DeviceNotFound
 
 
+def package_version() -> str:
+    """Such as "13.0.88": of the compiler's package, without loading the library, which takes 0.1 s.
+
+    `cuda.bindings` looks for the library in that package first. Where it comes from elsewhere, the library
+    itself is asked.
+
+    Raises:
+        DeviceNotFound: the compiler is not installed.
+    """
+    try:
+        return metadata.version("nvidia-cuda-nvrtc")
+    except metadata.PackageNotFoundError:
+        return nvrtc_version()
+
+
 def nvrtc_version() -> str:
-    """Such as "13.0".
+    """Such as "13.0": of the library.
 
     Raises:
         DeviceNotFound: the compiler is not installed.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from backends.cuda.bindings import driver
 from backends.cuda.errors import check
+from backends.cuda.features import DeviceFeatures
 from domain.errors import DeviceNotFound, InvalidDevice
 
 _OLDEST_DRIVER = 13000  # CUDA 13.0, driver 580: older ones load no machine code of this compiler
@@ -24,14 +25,18 @@ class DeviceProperties:
 
     @property
     def arch(self) -> str:
-        """What kernels are compiled for, such as "sm_90"."""
+        """What kernels are compiled for, such as "sm_89"; "sm_90a" with what only that one has."""
         major, minor = self.compute_capability
-        return f"sm_{major}{minor}"
+        return f"sm_{major}{minor}{'a' if self.features.has_wgmma else ''}"
 
     @property
-    def can_overlap(self) -> bool:
-        """Whether a kernel can begin while the one before it ends (programmatic dependent launch)."""
-        return self.compute_capability >= (9, 0)
+    def features(self) -> DeviceFeatures:
+        return DeviceFeatures.of(self.compute_capability)
+
+    @property
+    def cuda_version(self) -> str:
+        """Of the driver, such as "13.0"."""
+        return f"{self.driver_version // 1000}.{self.driver_version % 1000 // 10}"
 
 
 def device_count() -> int:
@@ -88,9 +93,8 @@ def check_age(device: DeviceProperties) -> None:
         DeviceNotFound: the driver or the device is too old.
     """
     if device.driver_version < _OLDEST_DRIVER:
-        major, minor = device.driver_version // 1000, device.driver_version % 1000 // 10
         raise DeviceNotFound(
-            f"the NVIDIA driver knows CUDA {major}.{minor}; 13.0 is needed: install 580 or newer"
+            f"the NVIDIA driver knows CUDA {device.cuda_version}; 13.0 is needed: install 580 or newer"
         )
     if device.compute_capability < _OLDEST_CAPABILITY:
         major, minor = device.compute_capability

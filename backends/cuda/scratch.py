@@ -56,7 +56,7 @@ def lay_out(
     slot_bytes = slot_sizes(description, plan).size_bytes
     return Scratch(
         DecodeBuffers(**decode, d_rotations=d_rotations, d_frequencies=d_frequencies),
-        PrefillBuffers(**prefill, d_frequencies=d_frequencies),
+        PrefillBuffers(num_tokens=plan.prefill_chunk_tokens, **prefill, d_frequencies=d_frequencies),
         ProgramBuffers(**program, d_chunk_x=prefill["d_x"], d_logits=decode["d_logits"]),
         Arena(arena.take(slot_bytes), slot_bytes),
     )
@@ -74,8 +74,7 @@ def _sizes(
     chunk_tokens = plan.prefill_chunk_tokens
     ids_bytes = chunk_tokens * _ID_BYTES
     program = {
-        "d_chunk_ids": ids_bytes,
-        "d_positions": ids_bytes,
+        "d_chunk": _ID_BYTES + 2 * ids_bytes,
         "d_target_ids": ids_bytes,
         "d_log_probs": ids_bytes,
         "d_sample_scratch": sizeof(SampleScratch),

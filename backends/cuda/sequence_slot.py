@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backends.cuda.arena import Arena
 from backends.cuda.decode_calls import SequencePointers
 from backends.cuda.graph import Graph
+from backends.cuda.kernel import Launch
 from backends.cuda.sampler import Method, SequenceState
 from backends.cuda.stream import Event, PinnedBuffer, Stream
 from domain.memory_plan import align
@@ -52,7 +53,9 @@ class SequenceSlot:
         self.d_ring = arena.take(RING_SIZE * _ID_BYTES)
         self.d_page_table = arena.take(sizes.num_pages * _ID_BYTES)
         self.d_seen = arena.take(sizes.vocab_size)
-        self.graphs: dict[Method, Graph] = {}  # of a decode step
+        self.steps: dict[Method, Graph] = {}  # of a decode step
+        self.chunks: dict[int, Graph] = {}  # of a prompt, by the size that they serve
+        self.samples: dict[Method, Launch] = {}  # of the token after a prompt
         self._vocab_size = sizes.vocab_size
         self._stream = stream
         self._copies = copies
@@ -97,7 +100,7 @@ class SequenceSlot:
 
     def close(self) -> None:
         """Release what is not device memory. Nothing of it may be under way."""
-        for graph in self.graphs.values():
+        for graph in (*self.steps.values(), *self.chunks.values()):
             graph.close()
         for event in (*self._chosen, *self._arrived):
             event.close()

@@ -1,88 +1,92 @@
-"""Host bytes to the device through page-locked memory, so that copying and filling overlap."""
+"""The way of pieces to their place: a stream, and room on the device to repack quantized ones from."""
 
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Mapping
+from ctypes import c_int32, c_int64, pointer
 
-import numpy as np
+from backends.cuda.compiler import KernelSource
+from backends.cuda.kernel import Kernel, Launch
+from backends.cuda.kernel import pointer as device_pointer
+from backends.cuda.packed import DENSE_TYPES, PackedMatrix
+from backends.cuda.readers import Piece
+from backends.cuda.stream import Stream
+from backends.cuda.weights import DeviceWeights
+from ports.tensor_types import TensorType
 
-from backends.cuda.stream import Event, PinnedBuffer, Stream
-from domain.errors import DeviceError
-
-_NUM_BUFFERS = 3  # one being filled, one being copied, one waiting for its turn
+_BLOCK_THREADS = 256  # as in repack.cu
 
 
-class StagingRing:
-    """A few page-locked buffers, used in turn.
+def repack_source(tensor_type: TensorType) -> KernelSource:
+    """The kernel that repacks a quantized type."""
+    return KernelSource("repack.cu", f"repack<{tensor_type.name}>")
+
+
+class Way:
+    """Brings one piece after another to its place, without waiting.
 
     Args:
-        stream: where the copies are enqueued.
-        size_bytes: of each buffer.
-        on_arrival: told the size of every piece, in order, once it is on the device.
-
-    Raises:
-        DeviceError: there is no such memory.
+        weights: the places.
+        kernels: `repack_source` of each quantized type.
+        stream: where everything is enqueued, so that staging is free again when the next piece gets there.
+        d_staging: device memory for a piece that is yet to be repacked.
+        piece_bytes: of that; no piece is larger.
+        chunk_bytes: copied at once, at most.
     """
 
-    def __init__(self, stream: Stream, size_bytes: int, on_arrival: Callable[[int], None]) -> None:
-        self._stream = stream
-        self._on_arrival = on_arrival
-        self._slots: deque[_Slot] = deque()  # the one filled longest ago first
-        try:
-            for _ in range(_NUM_BUFFERS):
-                self._slots.append(_Slot(size_bytes))
-        except DeviceError:
-            self.close()
-            raise
+    def __init__(
+        self,
+        weights: DeviceWeights,
+        kernels: Mapping[KernelSource, Kernel],
+        stream: Stream,
+        *,
+        d_staging: int,
+        piece_bytes: int,
+        chunk_bytes: int,
+    ) -> None:
+        self.stream = stream
+        self._weights = weights
+        self._kernels = kernels
+        self._d_staging = d_staging
+        self._piece_bytes = piece_bytes
+        self._chunk_bytes = chunk_bytes
+        self._repacks: dict[TensorType, Launch] = {}
 
-    def send(self, data: memoryview, d_destination: int) -> None:
-        """Copy `data` away, and enqueue its copy to the device; it is not needed any more on return.
-
-        Raises:
-            DeviceError: this copy or something before it failed.
-        """
-        slot = self._slots[0]
-        self._wait(slot)
-        np.copyto(slot.array[: len(data)], np.frombuffer(data, np.uint8))
-        slot.piece_bytes = len(data)
-        self._stream.copy_to_device_async(d_destination, slot.buffer.address, slot.piece_bytes)
-        slot.has_arrived.record(self._stream)
-        self._slots.rotate(-1)
-
-    def finish(self) -> None:
-        """Wait until everything in the stream is done.
+    def bring(self, piece: Piece, host_address: int) -> None:
+        """Enqueue what brings `piece`, which lies in page-locked memory, to its place.
 
         Raises:
-            DeviceError: something failed.
+            DeviceError: a copy or kernel failed.
         """
-        self._stream.synchronize()
-        for slot in self._slots:
-            self._wait(slot)
+        tensor = piece.tensor
+        if tensor.type in DENSE_TYPES:
+            self._copy(piece, host_address, self._weights.address(tensor) + piece.offset_bytes)
+        else:
+            self._copy(piece, host_address, self._d_staging)
+            self._repack(piece)
 
-    def close(self) -> None:
-        """Give the buffers back, also in the middle of things."""
-        with suppress(DeviceError):
-            self._stream.synchronize()  # copies may still read them
-        for slot in self._slots:
-            slot.close()
-        self._slots.clear()
+    def _copy(self, piece: Piece, host_address: int, d_destination: int) -> None:
+        size_bytes, chunk_bytes = piece.size_bytes, self._chunk_bytes
+        for start in range(0, size_bytes, chunk_bytes):
+            self.stream.copy_to_device_async(
+                d_destination + start, host_address + start, min(chunk_bytes, size_bytes - start)
+            )
 
-    def _wait(self, slot: "_Slot") -> None:
-        slot.has_arrived.wait()
-        if slot.piece_bytes:
-            piece_bytes, slot.piece_bytes = slot.piece_bytes, 0
-            self._on_arrival(piece_bytes)
+    def _repack(self, piece: Piece) -> None:
+        tensor = piece.tensor
+        if tensor.type not in self._repacks:
+            self._repacks[tensor.type] = self._bind(tensor.type)
+        launch = self._repacks[tensor.type]
+        block_bytes = tensor.type.block.size_bytes
+        launch.args[1].value = piece.offset_bytes // block_bytes
+        launch.args[2].value = piece.size_bytes // block_bytes
+        pointer(launch.args[3])[0] = self._weights.matrix(tensor)
+        launch.enqueue(self.stream)
 
-
-class _Slot:
-    """A buffer, and how much in it is under way."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.has_arrived = Event()
-        self.buffer = PinnedBuffer(size_bytes)
-        self.array = self.buffer.array
-        self.piece_bytes = 0
-
-    def close(self) -> None:
-        self.buffer.close()
-        self.has_arrived.close()
+    def _bind(self, tensor_type: TensorType) -> Launch:
+        """The launch for all pieces of a type, with threads enough for the largest."""
+        num_elements, block_bytes = tensor_type.block
+        num_sub_blocks = self._piece_bytes // block_bytes * num_elements // 32
+        return self._kernels[repack_source(tensor_type)].bind(
+            -(-num_sub_blocks // _BLOCK_THREADS),
+            _BLOCK_THREADS,
+            [device_pointer(self._d_staging), c_int64(), c_int32(), PackedMatrix()],
+        )

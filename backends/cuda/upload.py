@@ -1,32 +1,31 @@
 """The bytes of a model file to the device, a bounded piece at a time (M0-W-1221, M0-W-1222).
 
-Dense tensors go straight to their place. Quantized ones go to a staging area on the device, from where a
-kernel repacks them into their place; the next piece is copied there after that, in the same stream.
+Threads read (see `readers`); the one that owns the context makes all calls of the driver. Page-locked memory
+goes round: a piece is read into it and copied from it, and once the copy is done it takes another. Dense
+tensors go straight to their place, quantized ones to a staging area from where a kernel repacks them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from ctypes import c_int32, c_int64
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 
 from backends.cuda.compiler import KernelSource
-from backends.cuda.kernel import Kernel, Launch, pointer
+from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.packed import DENSE_TYPES
-from backends.cuda.staging import StagingRing
+from backends.cuda.readers import Piece, Readers
+from backends.cuda.round_trip import NUM_AHEAD, RoundTrip, Slot
+from backends.cuda.staging import Way, repack_source
 from backends.cuda.stream import Stream
 from backends.cuda.weights import DeviceWeights
 from domain.errors import DeviceError, ModelLoadFailed
+from domain.memory_plan import ALIGNMENT_BYTES
 from ports.compute_backend import OnProgress
 from ports.model_file import ModelFile, TensorInfo
-from ports.tensor_types import TensorType
 
-_BLOCK_THREADS = 256  # as in repack.cu
-_LARGEST_BLOCK_BYTES = max(tensor_type.block.size_bytes for tensor_type in TensorType)
-
-
-def repack_source(tensor_type: TensorType) -> KernelSource:
-    """The kernel that repacks a quantized type."""
-    return KernelSource("repack.cu", f"repack<{tensor_type.name}>")
+PIECE_BYTES = 4 * 2**20  # so much that starting and awaiting a piece costs little beside it
+NUM_WAYS = 2  # while one repacks, the other copies
+_MOST_READERS = 10  # with pieces as above and those on the device, 60 MiB of page-locked memory in all
 
 
 def repack_sources(tensors: Iterable[TensorInfo]) -> list[KernelSource]:
@@ -35,28 +34,38 @@ def repack_sources(tensors: Iterable[TensorInfo]) -> list[KernelSource]:
     return [repack_source(tensor_type) for tensor_type in sorted(types)]
 
 
+def num_readers(tensors: Iterable[TensorInfo]) -> int:
+    """How many threads are of use in reading `tensors`."""
+    total_bytes = sum(tensor.size_bytes for tensor in tensors)
+    return max(1, min(_MOST_READERS, len(os.sched_getaffinity(0)), total_bytes // PIECE_BYTES))
+
+
 class WeightUploader:
-    """Fills `DeviceWeights` from a file.
+    """Fills `DeviceWeights` from a file. In the thread that owns the context.
 
     Args:
         kernels: at least `repack_sources` of what is uploaded.
-        stream: where all of it happens.
-        staging: memory for one piece before it is repacked; free again afterwards.
-        chunk_bytes: of a piece at most, as is the size of `staging`; one block at least.
+        staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
+        num_readers: threads that read.
+        chunk_bytes: copied at once, at most.
+        make_stream: tests pass another, which fails.
     """
 
     def __init__(
         self,
         kernels: Mapping[KernelSource, Kernel],
-        stream: Stream,
         staging: DeviceBuffer,
         *,
+        num_readers: int,
         chunk_bytes: int,
+        make_stream: Callable[[], Stream] = Stream,
     ) -> None:
         self._kernels = kernels
-        self._stream = stream
-        self._d_staging = staging.d_ptr
-        self._most_bytes = min(chunk_bytes, staging.size_bytes)
+        self._staging = staging
+        self._piece_bytes = staging.size_bytes // NUM_WAYS // ALIGNMENT_BYTES * ALIGNMENT_BYTES
+        self._num_readers = num_readers
+        self._chunk_bytes = chunk_bytes
+        self._make_stream = make_stream
 
     def upload(
         self,
@@ -71,64 +80,46 @@ class WeightUploader:
         Raises:
             ModelLoadFailed: the file has become shorter, or a copy or kernel failed.
         """
-        progress = _Progress(sum(tensor.size_bytes for tensor in tensors), on_progress)
-        buffer_bytes = max(self._most_bytes, _LARGEST_BLOCK_BYTES)
+        total_bytes = sum(tensor.size_bytes for tensor in tensors)
+        num_done_bytes = 0
+        on_progress(num_done_bytes, total_bytes)
         try:
-            with closing(StagingRing(self._stream, buffer_bytes, progress.add)) as ring:
-                for tensor in tensors:
-                    self._upload_tensor(ring, file, tensor, weights)
-                ring.finish()
+            with ExitStack() as held:
+                slots = held.enter_context(ExitStack())  # theirs is freed last
+                ways = [self._open_way(weights, i, held) for i in range(NUM_WAYS)]
+                readers: Readers[Slot] = Readers(file, num_threads=self._num_readers)
+                held.callback(readers.close)
+                round_trip = RoundTrip(ways, readers, lambda: Slot.make(self._piece_bytes, slots))
+                pieces = pieces_of(tensors, self._piece_bytes)
+                for piece in round_trip.bring(pieces, num_slots=self._num_readers + NUM_AHEAD):
+                    num_done_bytes += piece.size_bytes
+                    on_progress(num_done_bytes, total_bytes)
         except DeviceError as error:
             raise ModelLoadFailed(f"{file.path}: upload failed: {error}") from error
 
-    def _upload_tensor(
-        self, ring: StagingRing, file: ModelFile, tensor: TensorInfo, weights: DeviceWeights
-    ) -> None:
-        if tensor.type in DENSE_TYPES:
-            d_tensor = weights.address(tensor)
-            for offset_bytes, size_bytes in self._pieces(tensor):
-                with file.read(tensor, offset_bytes=offset_bytes, size_bytes=size_bytes) as data:
-                    ring.send(data, d_tensor + offset_bytes)
-            return
-        block_bytes = tensor.type.block.size_bytes
-        repack = self._repack(tensor, weights)
-        for offset_bytes, size_bytes in self._pieces(tensor):
-            with file.read(tensor, offset_bytes=offset_bytes, size_bytes=size_bytes) as data:
-                ring.send(data, self._d_staging)
-            repack.args[1].value = offset_bytes // block_bytes
-            repack.args[2].value = size_bytes // block_bytes
-            repack.enqueue(self._stream)
-
-    def _pieces(self, tensor: TensorInfo) -> Iterator[tuple[int, int]]:
-        """Offset and size of each, in whole blocks."""
-        piece_bytes = self._piece_bytes(tensor)
-        for offset_bytes in range(0, tensor.size_bytes, piece_bytes):
-            yield offset_bytes, min(piece_bytes, tensor.size_bytes - offset_bytes)
-
-    def _piece_bytes(self, tensor: TensorInfo) -> int:
-        block_bytes = tensor.type.block.size_bytes
-        return max(self._most_bytes // block_bytes, 1) * block_bytes
-
-    def _repack(self, tensor: TensorInfo, weights: DeviceWeights) -> Launch:
-        """The launch for the pieces of a tensor, with threads enough for the largest."""
-        num_elements, block_bytes = tensor.type.block
-        largest_bytes = min(self._piece_bytes(tensor), tensor.size_bytes)
-        num_sub_blocks = largest_bytes // block_bytes * num_elements // 32
-        return self._kernels[repack_source(tensor.type)].bind(
-            -(-num_sub_blocks // _BLOCK_THREADS),
-            _BLOCK_THREADS,
-            [pointer(self._d_staging), c_int64(), c_int32(), weights.matrix(tensor)],
+    def _open_way(self, weights: DeviceWeights, index: int, held: ExitStack) -> Way:
+        stream = held.enter_context(closing(self._make_stream()))
+        held.callback(_settle, stream)
+        return Way(
+            weights,
+            self._kernels,
+            stream,
+            d_staging=self._staging.d_ptr + index * self._piece_bytes,
+            piece_bytes=self._piece_bytes,
+            chunk_bytes=self._chunk_bytes,
         )
 
 
-class _Progress:
-    """Adds up pieces; nothing is done yet when it is made."""
+def pieces_of(tensors: Iterable[TensorInfo], most_bytes: int) -> Iterator[Piece]:
+    """All of `tensors`, in the order of the file, which a disk reads fastest."""
+    for tensor in sorted(tensors, key=lambda tensor: tensor.offset_bytes):
+        block_bytes = tensor.type.block.size_bytes
+        piece_bytes = most_bytes // block_bytes * block_bytes
+        for offset_bytes in range(0, tensor.size_bytes, piece_bytes):
+            yield Piece(tensor, offset_bytes, min(piece_bytes, tensor.size_bytes - offset_bytes))
 
-    def __init__(self, total_bytes: int, on_progress: OnProgress) -> None:
-        self._num_done_bytes, self._total_bytes = 0, total_bytes
-        self._on_progress = on_progress
-        on_progress(0, total_bytes)
 
-    def add(self, num_bytes: int) -> None:
-        self._num_done_bytes += num_bytes
-        self._on_progress(self._num_done_bytes, self._total_bytes)
+def _settle(stream: Stream) -> None:
+    """Wait for copies, which may still read what is freed next."""
+    with suppress(DeviceError):
+        stream.synchronize()

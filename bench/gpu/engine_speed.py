@@ -33,11 +33,17 @@ def measure_engine(
     """
     loads = [_load_once(backend, path) for _ in range(plan.num_loads)]
     with _load(backend, path) as loaded:
-        loads.append(loaded.load_s)
-        yield _load_figure(loaded.weights_bytes, loads[1:], limits, peer)
+        loads.append(loaded.times)
+        yield from _load_figures(loaded.weights_bytes, loads[1:], limits, peer)
         engine = _Engine(loaded.model, loaded.description)
         yield from _prefill_figures(engine, plan, peer)
         yield from _decode_figures(engine, plan, limits, peer)
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadTimes:
+    whole_s: float  # of `load_model`: memory, kernels, upload, graphs
+    upload_s: float  # of that, from before the first byte is read until the last one is on the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class _Loaded:
     model: LoadedModel
     description: ModelDescription
     weights_bytes: int
-    load_s: float
+    times: _LoadTimes
 
 
 @contextmanager
@@ -63,32 +69,44 @@ def _load(backend: ComputeBackend, path: str) -> Iterator[_Loaded]:
                 path=path,
                 prefill_chunk_tokens=info.prefill_chunk_tokens,
             )
+            progress_s: list[float] = []  # when each report came: nothing done yet, ..., everything done
             start_s = time.perf_counter()
             model = device.load_model(
-                description, file, memory, chunk_bytes=_CHUNK_BYTES, on_progress=lambda *_: None
+                description,
+                file,
+                memory,
+                chunk_bytes=_CHUNK_BYTES,
+                on_progress=lambda *_: progress_s.append(time.perf_counter()),
             )
-            load_s = time.perf_counter() - start_s
+            times = _LoadTimes(time.perf_counter() - start_s, progress_s[-1] - progress_s[0])
         finally:
             file.close()
         weights_bytes = sum(tensor.size_bytes for tensor in description.tensors)
-        yield _Loaded(model, description, weights_bytes, load_s)
+        yield _Loaded(model, description, weights_bytes, times)
         model.close()
     finally:
         device.close()
 
 
-def _load_once(backend: ComputeBackend, path: str) -> float:
+def _load_once(backend: ComputeBackend, path: str) -> _LoadTimes:
     with _load(backend, path) as loaded:
-        return loaded.load_s
+        return loaded.times
 
 
-def _load_figure(weights_bytes: int, seconds: list[float], limits: Limits, peer: Peer) -> Figure:
-    return Figure(
+def _load_figures(
+    weights_bytes: int, loads: list[_LoadTimes], limits: Limits, peer: Peer
+) -> Iterator[Figure]:
+    yield Figure(
         "load",
         "GB/s",
-        [weights_bytes / load_s / 1e9 for load_s in seconds],
-        limit=limits.copy_bytes_per_s / 1e9,
+        [weights_bytes / times.whole_s / 1e9 for times in loads],
         peer=weights_bytes / peer.load_s / 1e9 if peer.load_s else None,
+    )
+    yield Figure(
+        "upload",
+        "GB/s",
+        [weights_bytes / times.upload_s / 1e9 for times in loads],
+        limit=limits.copy_bytes_per_s / 1e9,
     )
 
 

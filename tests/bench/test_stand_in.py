@@ -38,6 +38,7 @@ SMALL = replace(
 )
 ROWS = [
     ("load", "GB/s"),
+    ("upload", "GB/s"),
     ("prompt of 16", "ms"),
     ("prompt of 100", "tokens/s"),
     ("decode at 48", "tokens/s"),
@@ -65,7 +66,7 @@ def test_every_row_is_there(figures: list[Figure]) -> None:
 
 def test_every_number_is_one(figures: list[Figure]) -> None:
     for figure in figures:
-        assert PLAN.num_repeats == len(figure.samples) or figure.what in ("load", "start to ready")
+        assert PLAN.num_repeats == len(figure.samples) or figure.what in ("load", "upload", "start to ready")
         assert all(math.isfinite(sample) and sample > 0 for sample in figure.samples)
         assert figure.share_of_limit is None or 0 < figure.share_of_limit < 10
 

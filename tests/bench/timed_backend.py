@@ -11,7 +11,7 @@ from ports.model_file import ModelFile
 from ports.sampling import SamplingParams
 from tests.support.scripted_model import ScriptedModel
 
-LOAD_S, PROMPT_S_PER_TOKEN, TOKEN_S = 2.0, 0.001, 0.01
+LOAD_S, UPLOAD_S, PROMPT_S_PER_TOKEN, TOKEN_S = 2.0, 0.5, 0.001, 0.01
 _CHUNK_TOKENS = 10
 
 
@@ -79,8 +79,13 @@ class TimedBackend:
         on_progress: OnProgress,
     ) -> TimedModel:
         assert plan.prefill_chunk_tokens == _CHUNK_TOKENS
-        on_progress(0, 1)
-        self._time.now_s += LOAD_S
+        self._time.now_s += 0.7
+        on_progress(0, 2)
+        self._time.now_s += UPLOAD_S / 2
+        on_progress(1, 2)
+        self._time.now_s += UPLOAD_S / 2
+        on_progress(2, 2)
+        self._time.now_s += LOAD_S - UPLOAD_S - 0.7
         self.models.append(TimedModel(self._time))
         return self.models[-1]
 

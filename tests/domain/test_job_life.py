@@ -11,6 +11,7 @@ from domain.errors import (
     WorkerBusy,
 )
 from ports.job_events import JobEnded, JobFailed, JobStarted, StopReason, TokenText
+from ports.memory import MemoryReport
 from ports.metrics import JobFigures, Outcome
 from tests.support.bench_worker import LIMITS, Bench
 from tests.support.doubles import RecordingSink
@@ -35,6 +36,35 @@ def test_a_job_starts_answers_and_ends() -> None:
         ended(sink).stop_reason,
         ended(sink).seed,
     )
+
+
+@pytest.mark.req("M0-W-1310")
+def test_a_job_has_started_before_the_inference_thread_looks_at_it() -> None:
+    _, sink = Bench().start()
+
+    assert [JobStarted] == [type(event) for event in sink.events]
+
+
+class CountingModel(ScriptedModel):
+    """Notes how many steps it had made whenever it was asked for its memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_after: list[int] = []
+
+    def memory(self) -> MemoryReport:
+        self.asked_after.append(self.num_steps)
+        return super().memory()
+
+
+def test_the_first_step_does_not_wait_for_an_account_of_the_memory() -> None:
+    bench = Bench(model := CountingModel())
+    model.asked_after.clear()
+    bench.start()
+    bench.engine.tick()
+
+    assert [1] == model.asked_after
+    assert BASELINE + 100 == bench.health.state.vram_bytes_used
 
 
 @pytest.mark.req("M0-W-1422")

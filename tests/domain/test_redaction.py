@@ -196,6 +196,27 @@ def test_to_redact_again_changes_nothing(text: str) -> None:
     assert once == redact(once)
 
 
+FIRST_LETTERS = (
+    "sk-a1 sk_live_ rk_test_ pk_live_ whsec_test_ gho_ ghp_ ghu_ ghs_ ghr_ hf_ npm_ gsk_ dop_v1_ github_pat_"
+    " glpat-1 nvapi-1 pypi-1 xapp-1 xoxa- xoxs- AKIA ASIA AROA AIDA AIza ya29. SG."
+).split(" ")
+
+
+@given(TEXT | st.text(st.characters(max_codepoint=126)))
+@example("PASSWORD=a1b2c3")
+@example("Token : a1b2c3")
+@example("?SIG=a1b2c3")
+def test_a_text_is_searched_for_marks_first_and_that_changes_nothing(text: str) -> None:
+    assert "é " + redact(text) == redact("é " + text)  # every pattern is tried on what is not ASCII
+
+
+@pytest.mark.parametrize("letters", FIRST_LETTERS)
+def test_each_kind_of_key_has_its_mark(letters: str) -> None:
+    num_chars = 16 if letters in {"AKIA", "ASIA", "AROA", "AIDA"} else 32
+
+    assert_redacted("the key ", letters + "0123456789ABCDEFGHIJKLMNOPQRSTUV"[:num_chars], " was refused")
+
+
 @given(
     TEXT,
     st.sampled_from(["sk-proj-4f8B1cD2eF3aG4hI5jK6", JWT, PEM, "ghp_16C7e42F292c6912E7710c838347Ae178B4a"]),

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from adapters_inbound.http.application import create_app
 from adapters_inbound.http.connection_guard import ConnectionLimits
-from adapters_inbound.http.server import HttpServer, bind
+from adapters_inbound.http.listener import bind
+from adapters_inbound.http.server import HttpServer
 from adapters_outbound.prometheus_metrics import PrometheusMetrics
 from adapters_outbound.system import SystemClock
 from adapters_outbound.tracing.passive import PassiveTracer
@@ -113,7 +114,6 @@ class Service:
         clock, storyteller = SystemClock(), Storyteller(self.narrator)
         engine = Engine(
             model=self.model,
-            model_name=INFO.model,
             tokenizer=self.tokenizer,
             jobs=self.jobs,
             health=self.health,

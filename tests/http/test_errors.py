@@ -149,7 +149,7 @@ async def test_a_defect_outside_of_litestar_gets_the_same_answer(
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr("adapters_inbound.http.application.reply_to", broken)
-    reply = await client.call("GET", "/nothing", headers={"x-correlation-id": "cid"})
+    reply = await client.call("GET", "/execute", headers={"x-correlation-id": "cid"})
 
     assert (500, "INTERNAL", "cid") == (reply.status, reply.error["code"], reply.error["correlation_id"])
 

@@ -5,6 +5,8 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import pytest
+
 from adapters_inbound.http.job_event_stream import MAX_BUFFERED_EVENTS, JobEventStream
 from ports.job_events import JobEnded, JobEvent, JobStarted, StopReason, TokenText
 
@@ -66,8 +68,22 @@ async def test_many_events_wake_the_loop_once() -> None:
 
     assert 1 == loop.num_wakes
     assert 50 == len(await stream.take(timeout_s=5))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(stream.take(timeout_s=0), 5)  # the wake-up has arrived, with nothing to tell
     stream.publish(ENDED)
     assert 2 == loop.num_wakes
+
+
+async def test_what_is_there_is_taken_without_waiting_and_its_wake_up_tells_nothing() -> None:
+    stream = JobEventStream(asyncio.get_running_loop())
+    stream.publish(STARTED)
+
+    with pytest.raises(StopIteration) as taken:
+        stream.take(timeout_s=5).send(None)
+    asyncio.get_running_loop().call_later(0.01, stream.publish, ENDED)
+
+    assert [STARTED] == taken.value.value
+    assert [ENDED] == await stream.take(timeout_s=5)
 
 
 async def test_another_thread_never_waits_for_the_reader() -> None:

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from adapters_inbound.http.connection_guard import ConnectionLimits
-from adapters_inbound.http.server import HttpServer, bind
+from adapters_inbound.http.listener import bind
+from adapters_inbound.http.server import HttpServer
 from domain.errors import InvalidConfiguration
 from tests.http.service import CountingIds, Service, pace
 from tests.support.scripted_model import ScriptedModel

@@ -88,9 +88,11 @@ class DeviceLogits:
     def prefill(self, token_ids: list[int]) -> NDArray[np.float32]:
         """[T, V] of the next T positions, as one chunk."""
         positions = np.arange(self._num_tokens, self._num_tokens + len(token_ids), dtype=np.int32)
-        self._write(self._buffers.d_chunk_ids, np.array(token_ids, dtype=np.int32))
-        self._write(self._buffers.d_positions, positions)
-        pointers = ChunkPointers(self._buffers.d_chunk_ids, self._buffers.d_positions, self._d_page_table)
+        d_num_tokens = self._buffers.d_chunk
+        d_token_ids = d_num_tokens + 4
+        d_positions = d_token_ids + positions.nbytes
+        self._write(d_num_tokens, np.array([len(token_ids), *token_ids, *positions], dtype=np.int32))
+        pointers = ChunkPointers(d_num_tokens, d_token_ids, d_positions, self._d_page_table)
         self._enqueue(self._prefill.chunk(pointers, len(token_ids)))
         self._num_tokens += len(token_ids)
         row_bytes = 4 * self.description.hidden_size
@@ -125,7 +127,7 @@ class DeviceLogits:
         weights = DeviceWeights(tensors, self._gpu.empty(weights_bytes))
         staging = self._gpu.memory.allocate(MemoryClass.SCRATCH, 2**22)
         self._kernels.load(repack_sources(tensors))
-        uploader = WeightUploader(self._kernels.kernels, self._gpu.stream, staging, chunk_bytes=2**22)
+        uploader = WeightUploader(self._kernels.kernels, staging, num_readers=1, chunk_bytes=2**22)
         uploader.upload(self._file, tensors, weights, on_progress=lambda _done, _total: None)
         return weights
 

@@ -8,7 +8,7 @@ import pytest
 from backends.cuda.call import Call
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import AttentionArgs, Vector
-from backends.cuda.geometry import WARPS, attention_geometry
+from backends.cuda.geometry import attention_geometry
 from ports.model_description import Attention, Linear
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -190,11 +190,13 @@ def attend(gpu: Gpu, case: Case, inputs: Inputs, cache: Cache, d_out: int, *, as
     return Call(
         KernelSource(
             "decode_attention.cu",
-            f"decode_attention<{case.head_dim}, {geometry.heads}, {str(as_int8).lower()}, {WARPS}>",
+            f"decode_attention<{case.head_dim}, {geometry.heads}, {str(as_int8).lower()}, "
+            f"{geometry.num_warps}, {geometry.num_splits}, {geometry.num_stages}>",
         ),
         (geometry.num_blocks, geometry.num_splits),
-        32 * WARPS,
+        32 * geometry.num_warps,
         (args,),
+        geometry.shared_bytes,
     )
 
 

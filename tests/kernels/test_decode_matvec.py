@@ -28,9 +28,9 @@ NUM_REPEATS = 20
 LEAST_RESULTS = 64
 INT8_NOISE = 1e-4  # of rounding a result to int8 blocks
 K_QUANTS = {T.Q4_K, T.Q5_K, T.Q6_K}
-# rows and columns: one row, odd rows, few and many columns, more rows than warps on the device
-SHAPES = [(1, 256), (7, 512), (133, 1024), (896, 4864 // 256 * 256), (1001, 2048), (20_011, 256)]
-RAGGED = [(5, 36), (33, 97), (64, 8)]  # dense only
+# rows and columns: one row, odd rows, a router's, few and many columns, more rows than warps on the device
+SHAPES = [(1, 256), (7, 512), (40, 2304), (133, 1024), (896, 4864 // 256 * 256), (1001, 2048), (20_011, 256)]
+RAGGED = [(5, 36), (33, 97), (64, 8), (32, 2880)]  # dense only
 
 
 def bar(*types: TensorType) -> float:

@@ -13,6 +13,7 @@ from backends.cuda.packed import DENSE_TYPES, PackedMatrix, packed_matrix
 from ports.tensor_types import TensorType
 from tests.backends.cuda.packed_reference import any_blocks, float32_bits, pack
 from tests.kernels.gpu import Gpu
+from tests.kernels.prefill_rows import is_poison, upload_count
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1201", "M0-W-1435")]
 
@@ -58,15 +59,24 @@ def test_every_value_is_exact(gpu: Gpu, tensor_type: TensorType, cols: int, firs
 def test_rows_are_gathered_by_id_and_those_of_positions_added(
     gpu: Gpu, tensor_type: TensorType, cols: int
 ) -> None:
+    """The launch serves two rows more than there are, which nobody is to touch."""
     matrix, values = upload(gpu, tensor_type, cols)
-    d_out = gpu.empty(4 * cols * 4)
+    d_out = gpu.empty(6 * cols * 4)
     taken, added = np.array([8, 0, 3, 3], np.int32), np.array([0, 1, 2, 8], np.int32)
-    args: list[Argument] = [matrix, pointer(gpu.upload(taken)), pointer(d_out)]
-    gpu.launch("dequantize.cu", f"gather_rows<{tensor_type.name}, false>", 4, 128, args)
-    gathered = gpu.download(d_out, (4, cols), np.float32)
-    args = [matrix, pointer(gpu.upload(added)), pointer(d_out)]
-    gpu.launch("dequantize.cu", f"gather_rows<{tensor_type.name}, true>", 4, 128, args)
-    summed = gpu.download(d_out, (4, cols), np.float32)
+
+    def gather(ids: NDArray[np.int32], adds: str) -> NDArray[np.float32]:
+        args: list[Argument] = [
+            matrix,
+            pointer(gpu.upload(ids)),
+            pointer(d_out),
+            pointer(upload_count(gpu, 4)),
+        ]
+        gpu.launch("dequantize.cu", f"gather_rows<{tensor_type.name}, {adds}>", 6, 128, args)
+        rows = gpu.download(d_out, (6, cols), np.float32)
+        assert is_poison(rows[4:])
+        return rows[:4]
+
+    gathered, summed = gather(taken, "false"), gather(added, "true")
 
     np.testing.assert_array_equal(float32_bits(values[taken]), float32_bits(gathered))
     with np.errstate(all="ignore"):

@@ -11,12 +11,11 @@ import pytest
 from backends.cuda.decode_args import Vector
 from backends.cuda.kernel import Argument, pointer
 from backends.cuda.prefill_attention import attention_shared_bytes
-from backends.cuda.prefill_matmul import padded
 from ports.tensor_types import TensorType
 from tests.kernels.device_weights import Doubles, nmse
 from tests.kernels.gpu import Gpu
 from tests.kernels.paged_cache import PagedCache
-from tests.kernels.prefill_rows import download_rows, empty_rows, poison_rows
+from tests.kernels.prefill_rows import download_rows, empty_rows, poison_rows, upload_count
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1810", "M0-W-1822", "M0-W-1031")]
 
@@ -34,10 +33,13 @@ class Case:
     head_dim: int = 64
     window: int = 0
     has_sinks: bool = False
+    num_spare: int = 70  # tokens that the launch serves beyond those that there are: a block and more
 
 
 CASES = [
     Case(num_tokens=1),
+    Case(num_tokens=1, num_spare=0),
+    Case(num_tokens=128, num_spare=0),
     Case(num_tokens=1, past=64),
     Case(num_tokens=17, past=47, has_sinks=True),
     Case(num_tokens=64, past=64),
@@ -76,21 +78,22 @@ class ChunkAttention:
         num_tokens, width = tokens.stop - tokens.start, case.num_heads * case.head_dim
         self._cache.write(self._keys[:, :stop], self._values[:, :stop])
         sinks = Vector(gpu.upload(self._sinks), TensorType.F32) if case.has_sinks else Vector()
-        d_y = empty_rows(gpu, num_tokens, width)
+        most_tokens = num_tokens + case.num_spare
+        y = empty_rows(gpu, most_tokens, width)
         positions = np.arange(case.past + tokens.start, stop, dtype=np.int32)
         args: list[Argument] = [pointer(gpu.upload(self._queries[tokens])), self._cache.args]
-        args += [pointer(gpu.upload(positions)), c_int32(num_tokens), c_int32(case.num_heads)]
-        args += [c_int32(case.window), sinks, pointer(d_y), c_int32(padded(width))]
-        poison_rows(gpu, d_y, num_tokens, width)
+        args += [pointer(gpu.upload(positions)), pointer(upload_count(gpu, num_tokens))]
+        args += [c_int32(case.num_heads), c_int32(case.window), sinks, y]
+        poison_rows(gpu, y)
         gpu.launch(
             "prefill_attention.cu",
             f"attention<{case.head_dim}>",
-            (-(-num_tokens // 64), case.num_heads),
+            (-(-most_tokens // 64), case.num_heads),
             128,
             args,
             shared_bytes=attention_shared_bytes(case.head_dim),
         )
-        return download_rows(gpu, d_y, num_tokens, width)
+        return download_rows(gpu, y, num_tokens)
 
     def set_sinks(self, logit: float) -> None:
         self._sinks[:] = logit

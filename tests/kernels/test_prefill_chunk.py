@@ -13,7 +13,7 @@ from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.packed import PackedMatrix, packed_matrix
 from backends.cuda.prefill_attention import ChunkPointers
 from backends.cuda.prefill_buffers import PrefillBuffers, prefill_sizes
-from backends.cuda.prefill_calls import PrefillCalls
+from backends.cuda.prefill_calls import PrefillCalls, chunk_sizes
 from backends.fake.forward import forward
 from backends.fake.kv_cache import KvCache
 from backends.fake.weight_loader import load_weights
@@ -26,6 +26,7 @@ from ports.tensor_types import TensorType
 from tests.backends.cuda.packed_reference import pack
 from tests.kernels.device_weights import nmse, run
 from tests.kernels.gpu import Gpu
+from tests.kernels.prefill_rows import is_poison, upload_count
 from tests.models.memory_file import MemoryModelFile
 from tests.models.tiny import TinyShape, tiny_model
 
@@ -34,6 +35,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1431", "M0-W-1
 BAR = 1e-4  # of bfloat16 activations through two layers; a wrong formula is off by 1e-3 and more
 TOKEN_IDS = [int(i) for i in np.random.default_rng(3).integers(0, 96, 90)]
 CUTS = [0, 1, 2, 17, 50, 90]
+MOST_TOKENS = 128
 SHAPES = {
     "llama": TinyShape("llama", rotary_dim=8),
     "qwen2": TinyShape("qwen2", matrix_type=TensorType.Q5_0, is_tied=True),
@@ -86,10 +88,12 @@ class PrefilledModel:
         return np.concatenate(hidden), pages
 
     def _prefill_chunk(self, start: int, token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """By the launches of the next larger size."""
         gpu, num_tokens = self._gpu, len(token_ids)
-        sizes = prefill_sizes(self._description, num_tokens)
+        most_tokens = next(size for size in chunk_sizes(MOST_TOKENS) if size >= num_tokens)
+        sizes = prefill_sizes(self._description, most_tokens)
         d_buffers = {name: gpu.empty(size_bytes) for name, size_bytes in sizes.items()}
-        buffers = PrefillBuffers(d_frequencies=self._d_frequencies, **d_buffers)
+        buffers = PrefillBuffers(num_tokens=most_tokens, d_frequencies=self._d_frequencies, **d_buffers)
         calls = PrefillCalls(
             self._description,
             weights=self._weights,
@@ -99,11 +103,16 @@ class PrefilledModel:
         )
         positions = np.arange(start, start + num_tokens, dtype=np.int32)
         pointers = ChunkPointers(
-            gpu.upload(np.array(token_ids, np.int32)), gpu.upload(positions), self._d_page_table
+            upload_count(gpu, num_tokens),
+            gpu.upload(np.array(token_ids, np.int32)),
+            gpu.upload(positions),
+            self._d_page_table,
         )
-        for call in calls.chunk(pointers, num_tokens):
+        for call in calls.chunk(pointers, most_tokens):
             run(gpu, call)
-        return gpu.download(buffers.d_x, (num_tokens, self._description.hidden_size), np.float32)
+        hidden = gpu.download(buffers.d_x, (most_tokens, self._description.hidden_size), np.float32)
+        assert is_poison(hidden[num_tokens:])
+        return hidden[:num_tokens]
 
 
 def _size(tensor: TensorInfo) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Norms of a chunk's rows against float64."""
 
-from ctypes import c_float, c_int32
+from ctypes import c_float
 
 import numpy as np
 import pytest
@@ -8,20 +8,21 @@ from numpy.typing import NDArray
 
 from backends.cuda.decode_args import Vector
 from backends.cuda.kernel import Argument, pointer
-from backends.cuda.prefill_matmul import padded
 from ports.tensor_types import TensorType
 from tests.kernels.device_weights import Doubles, layer_norm, nmse, rms_norm
 from tests.kernels.gpu import POISON, Gpu
-from tests.kernels.prefill_rows import download_rows, empty_rows
+from tests.kernels.prefill_rows import download_rows, empty_rows, is_poison, poison_rows, upload_count
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1432", "M0-W-1031")]
 
 EPS = 1e-5
 ROUNDED_BAR = 1e-5  # bfloat16 costs about 1.5e-6
 EXACT_BAR = 1e-12
+NUM_SPARE = 3  # tokens that the launch serves beyond those that there are
 
 shapes = pytest.mark.parametrize(
-    ("num_tokens", "hidden_size"), [(1, 1), (3, 63), (7, 64), (2, 257), (512, 896), (33, 4096), (5, 2881)]
+    ("num_tokens", "hidden_size"),
+    [(1, 1), (3, 63), (7, 64), (2, 257), (512, 896), (33, 4096), (5, 2881), (4, 128)],
 )
 kinds = pytest.mark.parametrize("kind", ["rms_norm", "layer_norm"])
 
@@ -47,16 +48,21 @@ class NormRows:
             self._vectors.append(Vector(gpu.upload(bias.astype(dtype)), weight_type))
             self.expected = np.array([layer_norm(row, weight, bias, EPS) for row in wide])
         self._d_x = gpu.upload(x)
-        self._d_y, self._d_exact = empty_rows(gpu, *self._shape), gpu.empty(x.nbytes)
+        self._d_num_tokens = upload_count(gpu, num_tokens)
+        self._y = empty_rows(gpu, num_tokens + NUM_SPARE, hidden_size)
+        self._d_exact = gpu.empty(4 * (num_tokens + NUM_SPARE) * hidden_size)
 
     def compute(self) -> tuple[Doubles, NDArray[np.float32]]:
         num_tokens, hidden_size = self._shape
-        self._gpu.fill(self._d_y, POISON, 2 * num_tokens * padded(hidden_size))
-        args: list[Argument] = [pointer(self._d_x), *self._vectors, c_float(EPS), pointer(self._d_y)]
-        args += [c_int32(padded(hidden_size)), pointer(self._d_exact), c_int32(hidden_size)]
-        self._gpu.launch("prefill_norm.cu", self._kind, num_tokens, 256, args)
-        rounded = download_rows(self._gpu, self._d_y, num_tokens, hidden_size)
-        return rounded, self._gpu.download(self._d_exact, self._shape, np.float32)
+        most_tokens = num_tokens + NUM_SPARE
+        poison_rows(self._gpu, self._y)
+        self._gpu.fill(self._d_exact, POISON, 4 * most_tokens * hidden_size)
+        args: list[Argument] = [pointer(self._d_x), *self._vectors, c_float(EPS), self._y]
+        args += [pointer(self._d_exact), pointer(self._d_num_tokens)]
+        self._gpu.launch("prefill_norm.cu", self._kind, most_tokens, 512, args)
+        exact = self._gpu.download(self._d_exact, (most_tokens, hidden_size), np.float32)
+        assert is_poison(exact[num_tokens:])
+        return download_rows(self._gpu, self._y, num_tokens), exact[:num_tokens]
 
 
 @kinds

@@ -14,12 +14,14 @@ from ports.tensor_types import TensorType
 from tests.kernels.device_weights import Doubles, nmse, rms_norm
 from tests.kernels.gpu import Gpu
 from tests.kernels.paged_cache import Halves, PagedCache
+from tests.kernels.prefill_rows import is_poison, upload_count
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1430", "M0-W-1031")]
 
 BAR = 1e-7  # float16 results cost about 3e-8; angles in float32 would cost 1e-6 at the far end
 QUERY_EPS, KEY_EPS = 1e-6, 1e-2
 QUERY_SCALE = 0.125
+NUM_SPARE = 3  # tokens that the launch serves beyond those that there are
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class RotatedChunk:
         case, gpu = self._case, self._gpu
         num_positions = case.first + case.num_tokens
         cache = PagedCache(gpu, num_positions, num_kv_heads=case.num_kv_heads, head_dim=case.head_dim)
-        d_queries = gpu.empty(2 * case.num_tokens * case.num_heads * case.head_dim)
+        most_tokens = case.num_tokens + NUM_SPARE
+        d_queries = gpu.empty(2 * most_tokens * case.num_heads * case.head_dim)
         rope = RopeArgs(gpu.upload(frequencies(case)), case.magnitude, case.rotary_dim, case.is_adjacent)
         norms = [
             Vector(gpu.upload(norm), TensorType.F32) if case.has_norms else Vector() for norm in self._norms
@@ -94,10 +97,13 @@ class RotatedChunk:
         args: list[Argument] = [pointer(gpu.upload(self._qkv)), c_int32(case.num_heads), *norms]
         args += [c_float(QUERY_EPS), c_float(KEY_EPS), rope, c_float(QUERY_SCALE), pointer(d_queries)]
         args += [cache.args, pointer(gpu.upload(self._positions.astype(np.int32)))]
-        gpu.launch("prefill_rope.cu", "rope", case.num_tokens, 256, args)
-        shape = case.num_tokens, case.num_heads, case.head_dim
+        args += [pointer(upload_count(gpu, case.num_tokens))]
+        num_all = case.num_heads + 2 * case.num_kv_heads
+        gpu.launch("prefill_rope.cu", "rope", (most_tokens, -(-num_all // 8)), 256, args)
         keys, values = cache.read(slice(case.first, num_positions))
-        return gpu.download(d_queries, shape, np.float16), keys, values
+        queries = gpu.download(d_queries, (most_tokens, case.num_heads, case.head_dim), np.float16)
+        assert is_poison(queries[case.num_tokens :])
+        return queries[: case.num_tokens], keys, values
 
     def expected(self) -> tuple[Doubles, Doubles, Doubles]:
         case = self._case

@@ -1,6 +1,6 @@
 """A model file's tensors reach the device whole, packed, in bounded pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
@@ -9,11 +9,12 @@ import pytest
 from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.stream import Stream
-from backends.cuda.upload import WeightUploader, repack_sources
+from backends.cuda.upload import NUM_WAYS, WeightUploader, repack_sources
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import DeviceError, ModelLoadFailed
 from domain.memory_plan import align
+from ports.compute_backend import OnProgress
 from ports.memory import MemoryClass
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -24,7 +25,7 @@ from tests.models.tiny import TinyShape, tiny_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1201", "M0-W-1220", "M0-W-1222")]
 
-STAGING_BYTES = 4096
+PIECE_BYTES = 4096
 
 
 class Upload:
@@ -38,15 +39,29 @@ class Upload:
         self.weights = DeviceWeights(self.tensors, self.d_base)
         self.progress: list[tuple[int, int]] = []
 
-    def run(self, chunk_bytes: int) -> None:
+    def run(
+        self,
+        chunk_bytes: int,
+        *,
+        num_readers: int = 3,
+        piece_bytes: int = PIECE_BYTES,
+        make_stream: Callable[[], Stream] = Stream,
+        on_progress: OnProgress | None = None,
+    ) -> None:
         gpu = self._gpu
         cubins = gpu.compiler.compile(repack_sources(self.tensors))
         kernels = {
             source: Kernel(source.name, cubin, gpu.context.properties) for source, cubin in cubins.items()
         }
-        staging = DeviceBuffer(gpu.empty(STAGING_BYTES), STAGING_BYTES, MemoryClass.SCRATCH)
-        uploader = WeightUploader(kernels, gpu.stream, staging, chunk_bytes=chunk_bytes)
-        uploader.upload(self._file, self.tensors, self.weights, on_progress=self._note)
+        staging_bytes = NUM_WAYS * piece_bytes
+        uploader = WeightUploader(
+            kernels,
+            DeviceBuffer(gpu.empty(staging_bytes), staging_bytes, MemoryClass.SCRATCH),
+            num_readers=num_readers,
+            chunk_bytes=chunk_bytes,
+            make_stream=make_stream,
+        )
+        uploader.upload(self._file, self.tensors, self.weights, on_progress=on_progress or self._note)
 
     def _note(self, done_bytes: int, total_bytes: int) -> None:
         self.progress.append((done_bytes, total_bytes))
@@ -66,8 +81,12 @@ class Upload:
 
 
 @pytest.mark.parametrize("tensor_type", TensorType, ids=lambda tensor_type: tensor_type.name)
-@pytest.mark.parametrize("chunk_bytes", [1000, 2**20])
-def test_every_tensor_is_in_its_place(gpu: Gpu, tensor_type: TensorType, chunk_bytes: int) -> None:
+@pytest.mark.parametrize(
+    ("chunk_bytes", "piece_bytes"), [(1000, 4096), (2**20, 4096), (777, 2**16), (2**20, 256)]
+)
+def test_every_tensor_is_in_its_place(
+    gpu: Gpu, tensor_type: TensorType, chunk_bytes: int, piece_bytes: int
+) -> None:
     shape = TinyShape(
         matrix_type=tensor_type,
         embedding_type=tensor_type,
@@ -78,12 +97,12 @@ def test_every_tensor_is_in_its_place(gpu: Gpu, tensor_type: TensorType, chunk_b
     )
     upload = Upload(gpu, tiny_model(shape))
 
-    upload.run(chunk_bytes)
+    upload.run(chunk_bytes, piece_bytes=piece_bytes)
 
     assert upload.expected() == upload.on_device()
 
 
-def test_a_piece_is_at_least_one_block(gpu: Gpu) -> None:
+def test_a_chunk_may_be_smaller_than_a_block(gpu: Gpu) -> None:
     upload = Upload(gpu, tiny_model(TinyShape(matrix_type=TensorType.MXFP4, vocab_size=8, num_layers=1)))
 
     upload.run(chunk_bytes=1)
@@ -110,16 +129,51 @@ def test_progress_begins_with_nothing_and_ends_with_everything(gpu: Gpu) -> None
     assert {total_bytes} == {total for _, total in upload.progress}
     assert sorted(set(done_bytes)) == done_bytes
     assert (0, total_bytes) == (done_bytes[0], done_bytes[-1])
-    assert max(np.diff(done_bytes)) <= 1000
+    assert max(np.diff(done_bytes)) <= PIECE_BYTES
 
 
-def test_no_piece_is_larger_than_asked_for_or_than_the_staging_area(gpu: Gpu) -> None:
-    for chunk_bytes, most_bytes in [(1000, 1000), (2**20, STAGING_BYTES)]:
-        file = tiny_model(TinyShape(matrix_type=TensorType.Q4_0))
+class StreamThatMeasures(Stream):
+    """Notes how large the copies to the device are."""
 
-        Upload(gpu, file).run(chunk_bytes)
+    largest_copy_bytes = 0
 
-        assert most_bytes - TensorType.Q4_0.block.size_bytes < file.largest_read_bytes <= most_bytes
+    def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
+        self.largest_copy_bytes = max(self.largest_copy_bytes, size_bytes)
+        super().copy_to_device_async(d_ptr, host_address, size_bytes)
+
+
+def test_no_copy_is_larger_than_asked_for_and_no_read_than_a_piece(gpu: Gpu) -> None:
+    block_bytes = TensorType.Q4_0.block.size_bytes
+    for chunk_bytes, most_bytes in [(1000, 1000), (2**20, PIECE_BYTES)]:
+        file, streams = tiny_model(TinyShape(matrix_type=TensorType.Q4_0)), list[StreamThatMeasures]()
+
+        def make_stream(streams: list[StreamThatMeasures] = streams) -> Stream:
+            streams.append(StreamThatMeasures())
+            return streams[-1]
+
+        Upload(gpu, file).run(chunk_bytes, make_stream=make_stream)
+
+        largest_copy_bytes = max(stream.largest_copy_bytes for stream in streams)
+        assert most_bytes - block_bytes < largest_copy_bytes <= most_bytes
+        assert PIECE_BYTES - block_bytes < file.largest_read_bytes <= PIECE_BYTES
+
+
+@pytest.mark.req("M0-W-1222")
+def test_who_raises_on_progress_ends_the_upload_and_leaves_the_device_usable(gpu: Gpu) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(done_bytes: int, _total_bytes: int) -> None:
+        if done_bytes:
+            raise Stopped
+
+    upload = Upload(gpu, tiny_model(TinyShape()))
+    with pytest.raises(Stopped):
+        upload.run(1000, on_progress=stop)
+
+    upload.run(1000)
+
+    assert upload.expected() == upload.on_device()
 
 
 def test_a_file_that_became_shorter_ends_the_upload_and_leaves_the_device_usable(gpu: Gpu) -> None:
@@ -136,24 +190,22 @@ def test_a_file_that_became_shorter_ends_the_upload_and_leaves_the_device_usable
 
 
 class StreamThatFails(Stream):
-    """Its fifth copy to the device fails."""
+    """The fifth copy to the device fails, in whichever stream."""
 
     num_copies = 0
 
     def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
-        self.num_copies += 1
-        if self.num_copies == 5:
+        StreamThatFails.num_copies += 1
+        if StreamThatFails.num_copies == 5:
             raise DeviceError("cuMemcpyHtoDAsync: CUDA_ERROR_INVALID_VALUE")
         super().copy_to_device_async(d_ptr, host_address, size_bytes)
 
 
 @pytest.mark.req("M0-W-1501")
-def test_the_first_copy_that_fails_ends_the_upload(gpu: Gpu) -> None:
-    upload = Upload(gpu, tiny_model(TinyShape()))
-    gpu.stream = StreamThatFails()
+def test_the_first_copy_that_fails_ends_the_upload(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamThatFails, "num_copies", 0)
 
     with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
-        upload.run(1000)
+        Upload(gpu, tiny_model(TinyShape())).run(1000, make_stream=StreamThatFails)
 
-    assert 5 == gpu.stream.num_copies
-    gpu.stream.close()
+    assert 5 == StreamThatFails.num_copies

@@ -24,5 +24,8 @@ class MemoryModelFile:
             raise ModelLoadFailed(f"{self.path} became shorter")
         return memoryview(self.data)[start : start + size_bytes]
 
+    def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
+        buffer[:] = self.read(tensor, offset_bytes=offset_bytes, size_bytes=len(buffer))
+
     def close(self) -> None:
         """Nothing to unmap."""

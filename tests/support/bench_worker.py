@@ -57,7 +57,6 @@ class Bench:
         storyteller = Storyteller(self.narrator)
         self.engine = Engine(
             model=self.model,
-            model_name="scripted",
             tokenizer=self.tokenizer,
             jobs=self.jobs,
             health=self.health,

@@ -1,23 +1,28 @@
 // Attention of one new position over a sequence's cache, with everything around it: the norm and rotation of the
 // new query and key, and the write of the new key and value to the cache.
 //
-// Letters: N = num_kv_heads, G = query heads per KV head, D = head_dim, T = positions seen, the new one included.
-// Grid: (N * ceil(G / HEADS), splits). A block serves HEADS query heads of one KV head over one split of the
-// positions; the block that finishes last merges the splits, in their order, so the result never depends on timing.
+// Letters: N = num_kv_heads, G = query heads per KV head, D = head_dim.
+// Grid: (N * ceil(G / HEADS), splits). A block serves HEADS query heads of one KV head over one split of the pages;
+// the block that finishes last merges the splits, in their order, so the result never depends on timing.
+//
+// A warp takes a page of 16 positions at a time, as matrix products of 16 rows. Eight rows are the query heads in
+// float16, the other eight what float16 lost of them, and so for the weights of the values: as exact as float32, at
+// no cost. Pages come through shared memory, STAGES of them a warp, and start before the new query is there.
 // Source: Dao et al. 2023, "Flash-Decoding"; the online softmax of Milakov & Gimelshein 2018 (arXiv:1805.02867).
 #include "half.cuh"
-#include "int8_output.cuh"
+#include "int8_blocks.cuh"
 #include "pdl.cuh"
 #include "reduce.cuh"
+#include "tensor_core.cuh"
 #include "vector.cuh"
 
 constexpr int PAGE_TOKENS = 16;
-constexpr int LEAST_KEYS = 128;      // of a split: below that a merge costs more than it saves
-constexpr float NO_SCORE = -1e30f;  // of no position: finite, so that differences of two are 0
+constexpr int MOST_HEADS = 8;        // half the rows of a product
+constexpr float NO_SCORE = -1e30f;   // of no position: finite, so that differences of two are 0
 
 struct AttentionArgs {
     const float* qkv;         // [N * G * D + 2 * N * D]: queries, keys, values
-    const int* position;      // of the new token: T - 1
+    const int* position;      // of the new token
     const int* page_table;    // page of positions 16i .. 16i + 15
     unsigned char* pool;
     long long page_bytes;
@@ -32,127 +37,215 @@ struct AttentionArgs {
     int window;               // 0: none
     int num_kv_heads;
     int group_size;           // G
-    float* partial;           // [gridDim.x][splits][HEADS][D + 2]: sums, maximum, sum of weights
+    float* partial;           // [gridDim.x][splits][HEADS][D + 4]: sums, maximum, sum of weights, nothing, nothing
     int* num_arrived;         // [gridDim.x], 0 before and after
     void* out;                // [N * G * D] float, or int8 blocks
 };
 
-// How many lanes share one key: each then holds up to VECTORS times 8 of its elements.
+// One warp: a new head, normed, turned and scaled. A lane holds pairs of elements, those that turn together.
 template <int D>
-struct KeySplit {
-    static constexpr int EIGHTS = D / 8;
-    static constexpr int LANES = EIGHTS == 1 ? 1 : EIGHTS == 2 ? 2 : EIGHTS <= 4 ? 4 : EIGHTS <= 16 ? 8 : 16;
-    static constexpr int VECTORS = (EIGHTS + LANES - 1) / LANES;
+struct NewHead {
+    static constexpr int PAIRS = D / 2, PASSES = (PAIRS + 31) / 32;
+    int num_turned, at_a[PASSES], at_b[PASSES];
+    bool is_normed;
+    float a[PASSES], b[PASSES], weight_a[PASSES], weight_b[PASSES];
+    float2 turn[PASSES];
 
-    // Whether vector `vector` of lane `lane_in_key` lies in the head.
-    __device__ static bool has(int vector, int lane_in_key) { return vector * LANES + lane_in_key < EIGHTS; }
+    // Loads what no kernel writes.
+    __device__ void prepare(const AttentionArgs& args, const Vector& norm, bool turns) {
+        num_turned = turns && args.rotation != nullptr ? args.rotary_dim / 2 : 0;
+        is_normed = norm.data != nullptr;
+#pragma unroll
+        for (int pass = 0; pass < PASSES; ++pass) {
+            const int pair = lane_pair(pass);
+            const bool is_apart = pair < num_turned && !args.is_adjacent;  // (i, i + rotary_dim / 2)
+            at_a[pass] = is_apart ? pair : 2 * pair;
+            at_b[pass] = is_apart ? pair + num_turned : 2 * pair + 1;
+            weight_a[pass] = is_normed && pair < PAIRS ? element(norm, at_a[pass]) : 1.0f;
+            weight_b[pass] = is_normed && pair < PAIRS ? element(norm, at_b[pass]) : 1.0f;
+        }
+    }
+
+    __device__ void load(const float* from, const float2* rotation) {
+#pragma unroll
+        for (int pass = 0; pass < PASSES; ++pass) {
+            const int pair = lane_pair(pass);
+            a[pass] = pair < PAIRS ? __ldcg(from + at_a[pass]) : 0.0f;
+            b[pass] = pair < PAIRS ? __ldcg(from + at_b[pass]) : 0.0f;
+            turn[pass] = pair < num_turned ? __ldcg(rotation + pair) : make_float2(1.0f, 0.0f);
+        }
+    }
+
+    // store(i, x) puts element i where it belongs.
+    template <class Store>
+    __device__ void finish(float eps, float scale, Store store) const {
+        float squares = 0.0f;
+#pragma unroll
+        for (int pass = 0; pass < PASSES; ++pass) squares += a[pass] * a[pass] + b[pass] * b[pass];
+        const float factor = is_normed ? 1.0f / sqrtf(warp_sum(squares) / D + eps) : 1.0f;
+#pragma unroll
+        for (int pass = 0; pass < PASSES; ++pass) {
+            if (lane_pair(pass) >= PAIRS) continue;
+            const float x = a[pass] * factor * weight_a[pass], y = b[pass] * factor * weight_b[pass];
+            store(at_a[pass], (x * turn[pass].x - y * turn[pass].y) * scale);
+            store(at_b[pass], (x * turn[pass].y + y * turn[pass].x) * scale);
+        }
+    }
+
+private:
+    __device__ static int lane_pair(int pass) { return static_cast<int>(threadIdx.x) % 32 + 32 * pass; }
 };
 
-__device__ inline void eight_floats(const uint4& bits, float* out) {
-    const unsigned int words[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        const float2 pair = f16x2_to_floats(words[i]);
-        out[2 * i] = pair.x;
-        out[2 * i + 1] = pair.y;
-    }
-}
-
-// One warp: a head from global to shared memory, normed, turned and scaled on the way. `head` is [D].
-// A lane holds pairs of elements, those that turn together first; everything is loaded at once.
+// A page of keys, then of values, in a warp's shared memory; a row is one position. Rows are 16 bytes longer than
+// need be, so that the matrix instructions find them in different banks.
 template <int D>
-__device__ void prepare_head(const float* from, float* head, const AttentionArgs& args, const Vector& norm, float scale) {
-    constexpr int PAIRS = D / 2, PASSES = (PAIRS + 31) / 32;
-    const int lane = threadIdx.x % 32, num_turned = args.rotation == nullptr ? 0 : args.rotary_dim / 2;
-    float a[PASSES], b[PASSES];
-    float2 turn[PASSES];
-    int at_a[PASSES], at_b[PASSES];
-    float squares = 0.0f;
+struct PageSlot {
+    static constexpr int STEPS = (D + 15) / 16;  // of 16 elements; what a last one has beyond D is 0 in the keys
+    static constexpr int ROW = 16 * STEPS + 8;   // elements
+    static constexpr int PLANE_BYTES = 2 * PAGE_TOKENS * ROW;
+    static constexpr int BYTES = 2 * PLANE_BYTES;
+    static constexpr int VECTORS = D / 8;  // of 16 bytes a row
+
+    // Start copying the rows of positions first .. last of page `page` that lie in memory at `from`; others become 0.
+    __device__ static void copy(char* plane, const unsigned char* from, int page, int first, int last) {
+        const int lane = threadIdx.x % 32;
 #pragma unroll
-    for (int pass = 0; pass < PASSES; ++pass) {
-        const int pair = lane + 32 * pass;
-        const bool is_apart = pair < num_turned && !args.is_adjacent;  // (i, i + rotary_dim / 2)
-        at_a[pass] = is_apart ? pair : 2 * pair;
-        at_b[pass] = is_apart ? pair + num_turned : 2 * pair + 1;
-        a[pass] = pair < PAIRS ? __ldcg(from + at_a[pass]) : 0.0f;
-        b[pass] = pair < PAIRS ? __ldcg(from + at_b[pass]) : 0.0f;
-        turn[pass] = pair < num_turned ? __ldcg(args.rotation + pair) : make_float2(1.0f, 0.0f);
-        squares += a[pass] * a[pass] + b[pass] * b[pass];
+        for (int pass = 0; pass < (PAGE_TOKENS * VECTORS + 31) / 32; ++pass) {
+            const int vector = lane + 32 * pass, row = vector / VECTORS, position = PAGE_TOKENS * page + row;
+            if ((PAGE_TOKENS * VECTORS) % 32 != 0 && vector >= PAGE_TOKENS * VECTORS) continue;
+            copy_async(plane + 2 * ROW * row + 16 * (vector % VECTORS), from + 16 * vector,
+                       first <= position && position <= last);
+        }
     }
-    const float factor = norm.data == nullptr ? 1.0f : 1.0f / sqrtf(warp_sum(squares) / D + args.norm_eps);
-#pragma unroll
-    for (int pass = 0; pass < PASSES; ++pass) {
-        if (lane + 32 * pass >= PAIRS) continue;
-        const float x = a[pass] * factor * element_or(norm, at_a[pass], 1.0f);
-        const float y = b[pass] * factor * element_or(norm, at_b[pass], 1.0f);
-        head[at_a[pass]] = (x * turn[pass].x - y * turn[pass].y) * scale;
-        head[at_b[pass]] = (x * turn[pass].y + y * turn[pass].x) * scale;
+
+    // Where a lane points for rows or columns of a matrix that lie 16 bytes apart.
+    //   IS_B  the right operand, stored by columns: its two halves of 8 elements before its two halves of columns
+    template <bool IS_B>
+    __device__ static int lane_bytes() {
+        const int lane = threadIdx.x % 32, odd = lane / 8 % 2, upper = lane / 16;
+        return 2 * ROW * (lane % 8 + 8 * (IS_B ? upper : odd)) + 16 * (IS_B ? odd : upper);
     }
+};
+
+// Where the page of number `number` begins in the pool. What changes from step to step is read past the L1 cache,
+// which nobody promises to be emptied for a kernel that starts before the one before it has ended.
+__device__ inline long long page_start(const AttentionArgs& args, int number) {
+    return __ldcg(args.page_table + number) * args.page_bytes;
 }
 
-// Running softmax of one query head: weights are exp(score - maximum).
-template <int SIZE>
+// Two neighbours, and what float16 loses of them.
+struct SplitPair {
+    unsigned value, rest;
+};
+
+__device__ inline SplitPair split_pair(float first, float second) {
+    const unsigned value = floats_to_f16x2(first, second);
+    const float2 kept = f16x2_to_floats(value);
+    return {value, floats_to_f16x2(first - kept.x, second - kept.y)};
+}
+
+__device__ inline void add_scaled(float4& total, const float4& value, float scale) {
+    total.x = fmaf(value.x, scale, total.x);
+    total.y = fmaf(value.y, scale, total.y);
+    total.z = fmaf(value.z, scale, total.z);
+    total.w = fmaf(value.w, scale, total.w);
+}
+
+// Four neighbouring elements of one head, out of the splits: all of them loaded at once.
+//   MOST  splits there can be
+template <int MOST>
+struct SplitSums {
+    float4 values[MOST];
+
+    __device__ void load(const float* splits, int stride, int num_splits) {
+#pragma unroll
+        for (int s = 0; s < MOST; ++s)
+            if (s < num_splits) values[s] = __ldcg(reinterpret_cast<const float4*>(splits + s * stride));
+    }
+
+    __device__ float4 sum(const float* weights, int num_splits) const {
+        float4 total{};
+#pragma unroll
+        for (int s = 0; s < MOST; ++s)
+            if (s < num_splits) add_scaled(total, values[s], weights[s]);
+        return total;
+    }
+};
+
+// Running softmax of the heads of a warp: weights are exp(score - maximum). With g = lane / 4 and t = lane % 4 a lane
+// has elements 8n + 2t and on of head g, and of the part of the weights that float16 lost.
+template <int STEPS>
 struct Softmax {
     float maximum = NO_SCORE;
-    float total = 0.0f;
-    float sums[SIZE] = {};
+    float total = 0.0f;  // of the lane's positions
+    float sums[2 * STEPS][4] = {};
 
-    __device__ void add(float score, const float (&value)[SIZE]) {
-        const float top = fmaxf(maximum, score);
-        const float kept = __expf(maximum - top), weight = __expf(score - top);
-        maximum = top;
-        total = total * kept + weight;
+    // Scores of the new positions become weights, and what is there already is scaled for them.
+    __device__ void weigh(float (&scores)[4], const bool (&is_seen)[4]) {
+        float top = maximum;
 #pragma unroll
-        for (int i = 0; i < SIZE; ++i) sums[i] = sums[i] * kept + weight * value[i];
-    }
-
-    // Take in what the lane `offset` away has. Both get the same, whichever is which.
-    __device__ void merge_lane(int offset) {
-        const float other = __shfl_xor_sync(ALL_LANES, maximum, offset);
-        const float top = fmaxf(maximum, other);
-        const float kept = __expf(maximum - top), taken = __expf(other - top);
+        for (int i = 0; i < 4; ++i) top = fmaxf(top, is_seen[i] ? scores[i] : NO_SCORE);
+        top = warp_max<4>(top);
+        const float kept = __expf(maximum - top);
         maximum = top;
-        total = total * kept + __shfl_xor_sync(ALL_LANES, total, offset) * taken;
+        total *= kept;
 #pragma unroll
-        for (int i = 0; i < SIZE; ++i)
-            sums[i] = sums[i] * kept + __shfl_xor_sync(ALL_LANES, sums[i], offset) * taken;
+        for (int n = 0; n < 2 * STEPS; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums[n][i] *= kept;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            scores[i] = is_seen[i] ? __expf(scores[i] - top) : 0.0f;
+            total += scores[i];
+        }
     }
 };
 
-// Element `index` of the output. As int8 the 32 lanes of a warp bring a block's elements together.
-template <bool AS_INT8>
-__device__ inline void store_mixed(const AttentionArgs& args, int index, int size, float value) {
-    if constexpr (AS_INT8) store_int8_block(int8_blocks(args.out, size / 32), index / 32, value);
-    else static_cast<float*>(args.out)[index] = value;
+// `size` elements from element `first` of the output on, `out_size` in all. All threads call it.
+template <bool AS_INT8, int THREADS>
+__device__ inline void store_heads(void* out, const float* values, int first, int size, int out_size) {
+    for (int base = 0; base < size; base += 8 * THREADS) {
+        const int i = base + 8 * static_cast<int>(threadIdx.x);
+        const unsigned mask = __ballot_sync(ALL_LANES, i < size);  // a block of 32 is inside or not as a whole
+        if (i >= size) continue;
+        const float4 low = *reinterpret_cast<const float4*>(values + i), high = *reinterpret_cast<const float4*>(values + i + 4);
+        if constexpr (AS_INT8) {
+            const float eight[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+            quantize_int8_block(int8_blocks(out, out_size / 32), (first + i) / 32, threadIdx.x % 4, eight, mask);
+        } else {
+            float4* to = reinterpret_cast<float4*>(static_cast<float*>(out) + first + i);
+            to[0] = low;
+            to[1] = high;
+        }
+    }
 }
 
-// Where the page of a position begins in the pool. What changes from step to step is read past the L1 cache,
-// which nobody promises to be emptied for a kernel that starts before the one before it has ended.
-__device__ inline long long page_of(const AttentionArgs& args, int position) {
-    return __ldcg(args.page_table + position / PAGE_TOKENS) * args.page_bytes;
-}
-
-// Keys and values of one position: what a lane holds of them, as they are stored.
-template <int VECTORS>
-struct KeyValue {
-    uint4 key[VECTORS], value[VECTORS];
-};
-
-template <int D, int HEADS, bool AS_INT8, int WARPS>
+// SPLITS is the most there can be, gridDim.y.
+template <int D, int HEADS, bool AS_INT8, int WARPS, int SPLITS, int STAGES>
 __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const AttentionArgs args) {
+    static_assert(D % 8 == 0 && HEADS <= MOST_HEADS && SPLITS <= 32);
     static_assert(!AS_INT8 || D % 32 == 0, "a head must be whole int8 blocks");
-    using Split = KeySplit<D>;
-    constexpr int LANES = Split::LANES, VECTORS = Split::VECTORS, SIZE = 8 * VECTORS;
-    constexpr int KEYS_A_WARP = 32 / LANES;
-    __shared__ float heads[HEADS + 1][D];  // the queries, the new key
+    using Slot = PageSlot<D>;
+    using Head = NewHead<D>;
+    constexpr int THREADS = 32 * WARPS, ROW = Slot::ROW, STEPS = Slot::STEPS;
+    constexpr int LEAST_PAGES = WARPS;      // of one of several splits
+    constexpr int WHOLE_PAGES = 2 * WARPS;  // up to here there is one split: a merge costs more than it saves
+    constexpr int HEADS_A_WARP = (HEADS + 2 + WARPS - 1) / WARPS;  // of the queries, the new key and the new value
+    constexpr int QUARTERS = D / 4, NUM_QUARTERS = HEADS * QUARTERS;
+    constexpr int SPLIT_FLOATS = HEADS * (D + 4);
+    extern __shared__ __align__(16) char slots[];  // [WARPS][STAGES] page slots
+    __shared__ alignas(16) unsigned short queries[2 * MOST_HEADS][ROW];  // those of no head are never read back
     __shared__ alignas(16) unsigned short new_key[D], new_value[D];
-    __shared__ float sums[WARPS][HEADS][D], maxima[WARPS][HEADS], totals[WARPS][HEADS];
+    __shared__ alignas(16) float mixed[HEADS][D];
+    __shared__ float maxima[WARPS][HEADS], totals[WARPS][HEADS];
+    __shared__ float split_weights[HEADS][SPLITS];
     __shared__ bool is_last;
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int groups = (args.group_size + HEADS - 1) / HEADS;
-    const int kv_head = blockIdx.x / groups, first_head = blockIdx.x % groups * HEADS;
-    const int num_heads = min(HEADS, args.group_size - first_head);
+    const int kv_head = blockIdx.x / groups, first_in_group = blockIdx.x % groups * HEADS;
+    const int num_heads = min(HEADS, args.group_size - first_in_group);
+    const int first_head = kv_head * args.group_size + first_in_group;
     const int query_size = args.num_kv_heads * args.group_size * D, key_size = args.num_kv_heads * D;
 
     let_next_start();
@@ -160,163 +253,218 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
     // they need no waiting. The new query, key and value do.
     const int position = __ldcg(args.position);
     const int first = args.window > 0 ? max(position + 1 - args.window, 0) : 0;
-    const int count = position + 1 - first;
-    const int keys_a_split = max((count + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y), LEAST_KEYS);
-    const int num_splits = (count + keys_a_split - 1) / keys_a_split;
-    if (static_cast<int>(blockIdx.y) >= num_splits) return;
-    const int begin = first + static_cast<int>(blockIdx.y) * keys_a_split;
-    const int end = min(begin + keys_a_split, position + 1);
-    const bool has_new = end == position + 1;
+    const int first_page = first / PAGE_TOKENS, last_page = position / PAGE_TOKENS, num_pages = last_page + 1 - first_page;
+    const int even_share = (num_pages + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y);
+    const int pages_a_split = num_pages <= WHOLE_PAGES ? WHOLE_PAGES : max(even_share, LEAST_PAGES);
+    const int num_splits = (num_pages + pages_a_split - 1) / pages_a_split;
+    if (static_cast<int>(blockIdx.y) >= num_splits) {
+        wait_for_previous();  // were they gone at once, blocks of the kernels to come would crowd those that compute
+        return;
+    }
+    const int begin = first_page + static_cast<int>(blockIdx.y) * pages_a_split;
+    const int end = min(begin + pages_a_split, last_page + 1);
 
     const long long head_bytes = 2LL * PAGE_TOKENS * D;
     const long long value_bytes = args.num_kv_heads * head_bytes;
     unsigned char* cache = args.pool + args.layer_bytes + kv_head * head_bytes;
-    const int lane_in_key = lane % LANES;
-    // What a lane needs of position base + lane / LANES; of the new one nothing yet.
-    const auto load = [&](int base) {
-        KeyValue<VECTORS> loaded{};
-        const int at = base + lane / LANES;
-        if (at >= end || at == position) return loaded;
-        const unsigned char* page = cache + page_of(args, at) + 2 * D * (at % PAGE_TOKENS);
-#pragma unroll
-        for (int v = 0; v < VECTORS; ++v) {
-            if (!Split::has(v, lane_in_key)) continue;
-            loaded.key[v] = __ldcg(reinterpret_cast<const uint4*>(page) + v * LANES + lane_in_key);
-            loaded.value[v] = __ldcg(reinterpret_cast<const uint4*>(page + value_bytes) + v * LANES + lane_in_key);
-        }
-        return loaded;
+    char* const own = slots + warp * (STAGES * Slot::BYTES);
+    // Every page is two groups of copies, past the end empty ones: what is waited for is a count of groups.
+    const auto copy_plane = [&](char* plane, const unsigned char* from, int page) {
+        if (page < end) Slot::copy(plane, from, page, first, position - 1);
+        commit_copies();
     };
-    const int stride = WARPS * KEYS_A_WARP;
-    int base = begin + warp * KEYS_A_WARP;  // the same for every lane of a warp
-    KeyValue<VECTORS> ahead = load(base);
+    const auto start_of = [&](int page) { return page < end ? page_start(args, page) : 0; };
+
+    long long starts[STAGES];
+#pragma unroll
+    for (int stage = 0; stage < STAGES; ++stage) starts[stage] = start_of(begin + warp + stage * WARPS);
+    if (D % 16 != 0 && lane < PAGE_TOKENS) {  // the last step's other half of the keys: products with 0 are to be 0
+#pragma unroll
+        for (int stage = 0; stage < STAGES; ++stage)
+            *reinterpret_cast<uint4*>(own + stage * Slot::BYTES + 2 * (ROW * lane + D)) = uint4{};
+    }
+#pragma unroll
+    for (int stage = 0; stage < STAGES; ++stage) {
+        char* slot = own + stage * Slot::BYTES;
+        const unsigned char* from = cache + starts[stage];
+        copy_plane(slot, from, begin + warp + stage * WARPS);
+        copy_plane(slot + Slot::PLANE_BYTES, from + value_bytes, begin + warp + stage * WARPS);
+    }
+
+    // The heads of this warp, of HEADS queries, the key and the value.
+    Head heads[HEADS_A_WARP];
+#pragma unroll
+    for (int i = 0; i < HEADS_A_WARP; ++i) {
+        const int number = warp + i * WARPS;
+        const bool is_query = number < HEADS, is_key = number == HEADS;
+        const Vector norm{is_query ? args.query_norm.data : is_key ? args.key_norm.data : nullptr,
+                          is_query ? args.query_norm.type : args.key_norm.type};
+        heads[i].prepare(args, norm, is_query || is_key);
+    }
+    if (D % 16 != 0 && threadIdx.x < 2 * MOST_HEADS) *reinterpret_cast<uint4*>(&queries[threadIdx.x][D]) = uint4{};
     wait_for_previous();
+#pragma unroll
+    for (int i = 0; i < HEADS_A_WARP; ++i) {
+        const int number = warp + i * WARPS;
+        const int query = (first_head + min(number, num_heads - 1)) * D;  // or the last again
+        const int key = query_size + kv_head * D, value = key + key_size;
+        heads[i].load(args.qkv + (number < HEADS ? query : number == HEADS ? key : value), args.rotation);
+    }
+#pragma unroll
+    for (int i = 0; i < HEADS_A_WARP; ++i) {
+        const int number = warp + i * WARPS;
+        const float scale = number < HEADS ? rsqrtf(static_cast<float>(D)) : 1.0f;
+        unsigned short* to = number < HEADS ? queries[number] : number == HEADS ? new_key : new_value;
+        heads[i].finish(args.norm_eps, scale, [&](int at, float x) {
+            const unsigned short half = float_to_f16(x);
+            if (number < HEADS + 2) to[at] = half;
+            if (number < HEADS) queries[MOST_HEADS + number][at] = float_to_f16(x - f16_to_float(half));
+        });
+    }
+    __syncthreads();
 
-    for (int i = warp; i < HEADS + 2; i += WARPS) {  // one warp a head
-        if (i < HEADS) {
-            const int head = kv_head * args.group_size + min(first_head + i, args.group_size - 1);  // or the last again
-            prepare_head<D>(args.qkv + head * D, heads[i], args, args.query_norm, rsqrtf(static_cast<float>(D)));
-        } else if (i == HEADS) {
-            prepare_head<D>(args.qkv + query_size + kv_head * D, heads[i], args, args.key_norm, 1.0f);
-            __syncwarp();
-            for (int j = lane; j < D; j += 32) new_key[j] = float_to_f16(heads[i][j]);
-        } else {
-            const float* value = args.qkv + query_size + key_size + kv_head * D;
-            for (int j = lane; j < D; j += 32) new_value[j] = float_to_f16(__ldcg(value + j));
+    if (end == last_page + 1 && first_in_group == 0) {
+        unsigned char* page = cache + page_start(args, last_page);
+        const int at = position % PAGE_TOKENS * D;
+        for (int i = threadIdx.x; i < D; i += THREADS) {
+            reinterpret_cast<unsigned short*>(page)[at + i] = new_key[i];
+            reinterpret_cast<unsigned short*>(page + value_bytes)[at + i] = new_value[i];
+        }
+    }
+    // The copies of a plane are seen by all lanes, and what they left out of the new position's page is put there.
+    const auto complete = [&](char* plane, const unsigned short* new_row, int page) {
+        wait_for_copies<2 * STAGES - 1>();
+        __syncwarp();
+        if (page != last_page) return;
+        uint4* row = reinterpret_cast<uint4*>(plane + 2 * ROW * (position % PAGE_TOKENS));
+        if (lane < D / 8) row[lane] = reinterpret_cast<const uint4*>(new_row)[lane];
+        __syncwarp();
+    };
+
+    Softmax<STEPS> softmax;
+    const int lane_a = Slot::template lane_bytes<false>(), lane_b = Slot::template lane_bytes<true>();
+    int stage = 0;
+#pragma unroll 1
+    for (int page = begin + warp; page < end; page += WARPS) {
+        const int next = page + STAGES * WARPS;
+        const unsigned char* from = cache + start_of(next);
+        char* keys = own + stage * Slot::BYTES;
+        char* values = keys + Slot::PLANE_BYTES;
+
+        complete(keys, new_key, page);
+        float products[2][4] = {};
+#pragma unroll
+        for (int step = 0; step < STEPS; ++step) {
+            unsigned a[4], b[4];
+            load_matrices(a, reinterpret_cast<const char*>(queries) + lane_a + 32 * step);
+            load_matrices(b, keys + lane_b + 32 * step);
+            mma_half(products[0], a, b[0], b[1]);
+            mma_half(products[1], a, b[2], b[3]);
+        }
+        __syncwarp();
+        copy_plane(keys, from, next);
+
+        float scores[4];
+        bool is_seen[4];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const int at = PAGE_TOKENS * page + 8 * (i / 2) + lane % 4 * 2 + i % 2;
+            scores[i] = products[i / 2][i % 2] + products[i / 2][2 + i % 2];
+            is_seen[i] = first <= at && at <= position;
+        }
+        softmax.weigh(scores, is_seen);
+        const SplitPair lower = split_pair(scores[0], scores[1]), upper = split_pair(scores[2], scores[3]);
+        const unsigned weights[4] = {lower.value, lower.rest, upper.value, upper.rest};
+
+        complete(values, new_value, page);
+#pragma unroll
+        for (int step = 0; step < STEPS; ++step) {
+            unsigned b[4];
+            load_matrices_transposed(b, values + lane_a + 32 * step);
+            mma_half(softmax.sums[2 * step], weights, b[0], b[1]);
+            mma_half(softmax.sums[2 * step + 1], weights, b[2], b[3]);
+        }
+        __syncwarp();
+        copy_plane(values, from + value_bytes, next);
+        stage = stage + 1 == STAGES ? 0 : stage + 1;
+    }
+
+    // Into the warp's own slots, where nothing is read or under way any more.
+    static_assert(4 * HEADS * ROW <= Slot::BYTES);
+    const int head_of_lane = lane / 4;
+    const float total_of_lane = warp_sum<4>(softmax.total);
+    if (head_of_lane < HEADS) {
+        float* sums = reinterpret_cast<float*>(own) + head_of_lane * ROW + lane % 4 * 2;
+#pragma unroll
+        for (int n = 0; n < 2 * STEPS; ++n)
+            *reinterpret_cast<float2*>(sums + 8 * n) =
+                make_float2(softmax.sums[n][0] + softmax.sums[n][2], softmax.sums[n][1] + softmax.sums[n][3]);
+        if (lane % 4 == 0) {
+            maxima[warp][head_of_lane] = softmax.maximum;
+            totals[warp][head_of_lane] = total_of_lane;
         }
     }
     __syncthreads();
 
-    if (has_new && first_head == 0) {
-        unsigned char* page = cache + page_of(args, position);
-        const int slot = position % PAGE_TOKENS * D;
-        for (int j = threadIdx.x; j < D; j += 32 * WARPS) {
-            reinterpret_cast<unsigned short*>(page)[slot + j] = new_key[j];
-            reinterpret_cast<unsigned short*>(page + value_bytes)[slot + j] = new_value[j];
-        }
-    }
-
-    float query[HEADS][SIZE];
-#pragma unroll
-    for (int h = 0; h < HEADS; ++h)
-#pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
-#pragma unroll
-            for (int e = 0; e < 8; ++e)
-                query[h][8 * v + e] = Split::has(v, lane_in_key) ? heads[h][8 * (v * LANES + lane_in_key) + e] : 0.0f;
-
-    Softmax<SIZE> softmax[HEADS];
-    for (; base < end; base += stride) {
-        KeyValue<VECTORS> now = ahead;
-        if (base + stride < end) ahead = load(base + stride);
-        const int key_position = base + lane / LANES;
-        const bool is_seen = key_position < end;
-        if (key_position == position)
-#pragma unroll
-            for (int v = 0; v < VECTORS; ++v) {
-                if (!Split::has(v, lane_in_key)) continue;
-                now.key[v] = reinterpret_cast<const uint4*>(new_key)[v * LANES + lane_in_key];
-                now.value[v] = reinterpret_cast<const uint4*>(new_value)[v * LANES + lane_in_key];
-            }
-        float key_floats[SIZE], value_floats[SIZE];
-#pragma unroll
-        for (int v = 0; v < VECTORS; ++v) {
-            eight_floats(now.key[v], key_floats + 8 * v);
-            eight_floats(now.value[v], value_floats + 8 * v);
-        }
-#pragma unroll
-        for (int h = 0; h < HEADS; ++h) {
-            float score = 0.0f;
-#pragma unroll
-            for (int i = 0; i < SIZE; ++i) score = fmaf(query[h][i], key_floats[i], score);
-            score = warp_sum<LANES>(score);
-            if (is_seen) softmax[h].add(score, value_floats);
-        }
-    }
-
-#pragma unroll
-    for (int h = 0; h < HEADS; ++h) {
-#pragma unroll
-        for (int offset = LANES; offset < 32; offset *= 2) softmax[h].merge_lane(offset);
-        if (lane < LANES) {
-#pragma unroll
-            for (int i = 0; i < SIZE; ++i)
-                if (Split::has(i / 8, lane)) sums[warp][h][8 * (i / 8 * LANES + lane) + i % 8] = softmax[h].sums[i];
-            maxima[warp][h] = softmax[h].maximum;
-            totals[warp][h] = softmax[h].total;
-        }
-    }
-    __syncthreads();
-
-    float* mine = args.partial + (static_cast<long long>(blockIdx.x) * gridDim.y + blockIdx.y) * HEADS * (D + 2);
-    for (int i = threadIdx.x; i < HEADS * D; i += 32 * WARPS) {  // merge the warps
-        const int h = i / D, d = i % D;
-        float top = NO_SCORE, total = 0.0f, sum = 0.0f;
+    // Merge the warps. A thread takes four neighbouring elements of a head.
+    float* mine = args.partial + (static_cast<long long>(blockIdx.x) * gridDim.y + blockIdx.y) * SPLIT_FLOATS;
+    for (int i = threadIdx.x; i < NUM_QUARTERS; i += THREADS) {
+        const int h = i / QUARTERS, d = 4 * (i % QUARTERS);
+        float top = NO_SCORE, total = 0.0f;
+        float4 sum{};
 #pragma unroll
         for (int w = 0; w < WARPS; ++w) top = fmaxf(top, maxima[w][h]);
 #pragma unroll
         for (int w = 0; w < WARPS; ++w) {
             const float kept = __expf(maxima[w][h] - top);
             total += totals[w][h] * kept;
-            sum += sums[w][h][d] * kept;
+            const char* of_warp = slots + w * (STAGES * Slot::BYTES);
+            add_scaled(sum, *reinterpret_cast<const float4*>(of_warp + 4 * (h * ROW + d)), kept);
         }
         if (num_splits > 1) {
-            __stcg(mine + h * (D + 2) + d, sum);
-            if (d == 0) {
-                __stcg(mine + h * (D + 2) + D, top);
-                __stcg(mine + h * (D + 2) + D + 1, total);
-            }
-            continue;
+            __stcg(reinterpret_cast<float4*>(mine + h * (D + 4) + d), sum);
+            if (d == 0) __stcg(reinterpret_cast<float4*>(mine + h * (D + 4) + D), make_float4(top, total, 0.0f, 0.0f));
+        } else {
+            const float sink = element_or(args.sinks, first_head + min(h, num_heads - 1), NO_SCORE);
+            const float limit = fmaxf(top, sink), kept = __expf(top - limit);
+            const float with_sink = total * kept + (args.sinks.data != nullptr ? __expf(sink - limit) : 0.0f);
+            float4 out{};
+            add_scaled(out, sum, kept / with_sink);
+            *reinterpret_cast<float4*>(&mixed[h][d]) = out;
         }
-        if (h >= num_heads) continue;
-        const int head = kv_head * args.group_size + first_head + h;
-        const float sink = element_or(args.sinks, head, NO_SCORE);
-        const float limit = fmaxf(top, sink), kept = __expf(top - limit);
-        const float shared_with_sink = total * kept + (args.sinks.data != nullptr ? __expf(sink - limit) : 0.0f);
-        store_mixed<AS_INT8>(args, head * D + d, query_size, sum * kept / shared_with_sink);
     }
-    if (num_splits == 1) return;
+    __syncthreads();
 
-    __threadfence();  // what this block wrote is seen before its arrival is
-    __syncthreads();
-    if (threadIdx.x == 0) is_last = atomicAdd(args.num_arrived + blockIdx.x, 1) == num_splits - 1;
-    __syncthreads();
-    if (!is_last) return;
-    __threadfence();
-    if (threadIdx.x == 0) args.num_arrived[blockIdx.x] = 0;
-    const float* splits = args.partial + static_cast<long long>(blockIdx.x) * gridDim.y * HEADS * (D + 2);
-    for (int i = threadIdx.x; i < num_heads * D; i += 32 * WARPS) {
-        const int h = i / D, d = i % D;
-        const int head = kv_head * args.group_size + first_head + h;
-        const float sink = element_or(args.sinks, head, NO_SCORE);
-        float top = sink, total = 0.0f, sum = 0.0f;
-        for (int s = 0; s < num_splits; ++s) top = fmaxf(top, __ldcg(splits + (s * HEADS + h) * (D + 2) + D));
-        for (int s = 0; s < num_splits; ++s) {
-            const float* split = splits + (s * HEADS + h) * (D + 2);
-            const float kept = __expf(__ldcg(split + D) - top);
-            total += __ldcg(split + D + 1) * kept;
-            sum += __ldcg(split + d) * kept;
+    if (num_splits > 1) {
+        if (threadIdx.x == 0) {
+            __threadfence();  // what this block wrote is seen before its arrival is
+            is_last = atomicAdd(args.num_arrived + blockIdx.x, 1) == num_splits - 1;
+            __threadfence();
         }
-        if (args.sinks.data != nullptr) total += __expf(sink - top);
-        store_mixed<AS_INT8>(args, head * D + d, query_size, sum / total);
+        __syncthreads();
+        if (!is_last) return;
+        if (threadIdx.x == 0) args.num_arrived[blockIdx.x] = 0;
+        const float* splits = args.partial + static_cast<long long>(blockIdx.x) * gridDim.y * SPLIT_FLOATS;
+        const auto quarter_at = [&](int i) { return splits + i / QUARTERS * (D + 4) + 4 * (i % QUARTERS); };
+        SplitSums<SPLITS> of_splits;  // under way while the weights of the splits are computed
+        if (threadIdx.x < NUM_QUARTERS) of_splits.load(quarter_at(threadIdx.x), SPLIT_FLOATS, num_splits);
+        for (int h = warp; h < num_heads; h += WARPS) {  // one warp a head, a lane a split
+            const float sink = element_or(args.sinks, first_head + h, NO_SCORE);
+            float2 of_split = make_float2(NO_SCORE, 0.0f);
+            if (lane < num_splits)
+                of_split = __ldcg(reinterpret_cast<const float2*>(splits + lane * SPLIT_FLOATS + h * (D + 4) + D));
+            const float top = fmaxf(sink, warp_max(of_split.x)), weight = __expf(of_split.x - top);
+            const float all = warp_sum(of_split.y * weight) + (args.sinks.data != nullptr ? __expf(sink - top) : 0.0f);
+            if (lane < SPLITS) split_weights[h][lane] = weight / all;
+        }
+        __syncthreads();
+#pragma unroll 1
+        for (int i = threadIdx.x; i < NUM_QUARTERS; i += THREADS) {
+            const int h = i / QUARTERS;
+            *reinterpret_cast<float4*>(&mixed[h][4 * (i % QUARTERS)]) = of_splits.sum(split_weights[h], num_splits);
+            if (i + THREADS < NUM_QUARTERS) of_splits.load(quarter_at(i + THREADS), SPLIT_FLOATS, num_splits);
+        }
+        __syncthreads();
     }
+    store_heads<AS_INT8, THREADS>(args.out, mixed[0], first_head * D, num_heads * D, query_size);
 }

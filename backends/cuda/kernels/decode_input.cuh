@@ -97,10 +97,51 @@ struct EightValues {
     }
 };
 
-// Makes the input of one block. What no kernel writes is loaded when it is constructed, the rest by `prepare`.
+// Int8 blocks on their way from global to shared memory: everything is loaded before anything is stored.
+template <int COLS, int THREADS>
+struct HeldBlocks {
+    static constexpr int NUM_BLOCKS = COLS / 32;
+    static constexpr int QUANT_PASSES = (2 * NUM_BLOCKS + THREADS - 1) / THREADS;
+    static constexpr int SCALE_PASSES = (NUM_BLOCKS + THREADS - 1) / THREADS;
+    int4 quants[QUANT_PASSES];  // the planes `low` and `high`, which follow each other
+    float2 scale_sums[SCALE_PASSES];
+
+    __device__ void load_written(const void* memory) {
+        const Int8Blocks from = int8_blocks(const_cast<void*>(memory), NUM_BLOCKS);
+#pragma unroll
+        for (int pass = 0; pass < QUANT_PASSES; ++pass)
+            if (at(pass) < 2 * NUM_BLOCKS) quants[pass] = __ldcg(from.low + at(pass));
+#pragma unroll
+        for (int pass = 0; pass < SCALE_PASSES; ++pass)
+            if (at(pass) < NUM_BLOCKS) scale_sums[pass] = __ldcg(from.scale_sum + at(pass));
+    }
+
+    __device__ void store(const Int8Blocks& to) const {
+#pragma unroll
+        for (int pass = 0; pass < QUANT_PASSES; ++pass)
+            if (at(pass) < 2 * NUM_BLOCKS) to.low[at(pass)] = quants[pass];
+#pragma unroll
+        for (int pass = 0; pass < SCALE_PASSES; ++pass)
+            if (at(pass) < NUM_BLOCKS) to.scale_sum[at(pass)] = scale_sums[pass];
+    }
+
+    __device__ static int at(int pass) { return static_cast<int>(threadIdx.x) + pass * THREADS; }
+};
+
+template <bool IS_INT8, int COLS, int THREADS>
+struct WrittenOf {
+    using type = EightValues<COLS, THREADS>;
+};
+template <int COLS, int THREADS>
+struct WrittenOf<true, COLS, THREADS> {
+    using type = HeldBlocks<COLS, THREADS>;
+};
+
+// Makes the input of one block. What no kernel writes is loaded when it is constructed, the rest by `load`.
 template <Source SOURCE, int COLS, int WARPS, bool WANTS_INT8, bool WANTS_FLOATS>
 struct InputMaker {
     using Values = EightValues<COLS, 32 * WARPS>;
+    using Written = typename WrittenOf<SOURCE == INT8_BLOCKS, COLS, 32 * WARPS>::type;
     const Input& in;
     Values weight, bias;
 
@@ -109,12 +150,31 @@ struct InputMaker {
         if constexpr (SOURCE == LAYER_NORM) bias.load_constant(in.bias);
     }
 
-    // Fill shared memory of `shared_input_bytes`; the block is synchronised afterwards.
-    __device__ SharedInput prepare(char* shared) const {
-        if constexpr (SOURCE == INT8_BLOCKS) return copy_blocks(shared);
-        __shared__ float partial[WARPS];
-        Values x;
+    // What an earlier kernel wrote. Between this and `prepare` other work hides the latency.
+    __device__ Written load() const {
+        Written x;
         x.load_written(static_cast<const float*>(in.x));
+        return x;
+    }
+
+    __device__ SharedInput prepare(char* shared) const { return prepare(load(), shared); }
+
+    // Fill shared memory of `shared_input_bytes`; the block is synchronised afterwards.
+    __device__ SharedInput prepare(Written x, char* shared) const {
+        if constexpr (SOURCE == INT8_BLOCKS) {
+            static_assert(COLS % 32 == 0 && !WANTS_FLOATS);
+            const Int8Blocks blocks = int8_blocks(shared, COLS / 32);
+            x.store(blocks);
+            __syncthreads();
+            return {blocks, nullptr};
+        } else {
+            return prepare_values(x, shared);
+        }
+    }
+
+private:
+    __device__ SharedInput prepare_values(Values& x, char* shared) const {
+        __shared__ float partial[WARPS];
         if constexpr (SOURCE == RMS_NORM) {
             const float squares = block_sum<WARPS>(x.sum([](float v) { return v * v; }), partial);
             const float factor = 1.0f / sqrtf(squares / COLS + in.eps);
@@ -150,15 +210,5 @@ struct InputMaker {
         }
         __syncthreads();
         return out;
-    }
-
-    __device__ SharedInput copy_blocks(char* shared) const {
-        constexpr int NUM_BLOCKS = COLS / 32;
-        static_assert(SOURCE != INT8_BLOCKS || (COLS % 32 == 0 && !WANTS_FLOATS));
-        const Int8Blocks from = int8_blocks(const_cast<void*>(in.x), NUM_BLOCKS), to = int8_blocks(shared, NUM_BLOCKS);
-        for (int i = threadIdx.x; i < 2 * NUM_BLOCKS; i += 32 * WARPS) to.low[i] = __ldcg(from.low + i);  // and high
-        for (int i = threadIdx.x; i < NUM_BLOCKS; i += 32 * WARPS) to.scale_sum[i] = __ldcg(from.scale_sum + i);
-        __syncthreads();
-        return {to, nullptr};
     }
 };

@@ -1,6 +1,7 @@
 // y = W @ norm(x) + bias for up to three matrices with one input: queries, keys and values; the router; the head.
 // Letters: K = columns, A, B, C = their types. Grid: as many blocks as fit at once, each warp taking every
-// so-manyth group of ROWS rows.
+// so-manyth group of ROWS rows, STAGES - 1 turns of the weights under way. Of a router, which has few rows, PARTS
+// warps share the columns of each.
 #include "matvec.cuh"
 #include "pdl.cuh"
 
@@ -17,103 +18,77 @@ struct Place {
 };
 
 template <int ROWS>
-__device__ inline int num_groups(const Rows& rows) { return (rows.num_rows + ROWS - 1) / ROWS; }
-
-template <int ROWS>
 __device__ inline Place place_of(const Stack& stack, int group) {
     Place place{0, group, 0};
 #pragma unroll
-    for (int i = 0; i < 2; ++i)
-        if (place.which == i && place.group >= num_groups<ROWS>(stack.rows[i])) {
-            place.group -= num_groups<ROWS>(stack.rows[i]);
+    for (int i = 0; i < 2; ++i) {
+        const int groups = num_groups<ROWS>(stack.rows[i].num_rows);
+        if (place.which == i && place.group >= groups) {
+            place.group -= groups;
             place.first_row += stack.rows[i].num_rows;
             place.which = i + 1;
         }
+    }
     return place;
 }
 
-template <int ROWS>
-__device__ void store_rows(const Rows& rows, const long long (&numbers)[ROWS], float (&sums)[ROWS], int group, float* out) {
-    const int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) {
-        const float sum = warp_sum(sums[i]);
-        const int row = group * ROWS + i;
-        if (lane == i && row < rows.num_rows) out[row] = sum + element_or(rows.bias, numbers[i], 0.0f);
-    }
-}
+__host__ __device__ constexpr int largest(int a, int b, int c) { return a > b ? (a > c ? a : c) : (b > c ? b : c); }
 
-// The groups [begin, end) of one matrix that fall to this warp, whose next group is `group`.
-template <Type T, int COLS, int ROWS>
-__device__ int multiply_groups(const Rows& rows, const SharedInput& x, int group, int begin, int end, int stride, float* out) {
-    RowDots<T, COLS, ROWS> dots;
-    long long numbers[ROWS];
-    if (group < end) {
-        rows_of_group(rows, group - begin, numbers);
-        dots.load(rows.matrix, numbers, 0);
-    }
-    for (; group < end; group += stride) {
-        rows_of_group(rows, group - begin, numbers);
-        float sums[ROWS] = {};
-        dots.add(sums, rows.matrix, numbers, x, 0, [&] {
-            long long next[ROWS];
-            rows_of_group(rows, min(group + stride, end - 1) - begin, next);
-            if (group + stride < end) dots.load(rows.matrix, next, 0);
-        });
-        store_rows(rows, numbers, sums, group - begin, out);
-    }
-    return group;
-}
-
-// All three of one type: one loop, whose first rows are loaded before the input is awaited.
-template <Source SOURCE, int COLS, Type T, int ROWS, int WARPS>
-__device__ void multiply_alike(const Input& in, const Stack& stack, float* out, char* shared) {
-    const int total = num_groups<ROWS>(stack.rows[0]) + num_groups<ROWS>(stack.rows[1]) + num_groups<ROWS>(stack.rows[2]);
-    const int stride = gridDim.x * WARPS;
-    int group = blockIdx.x * WARPS + threadIdx.x / 32;
-    RowDots<T, COLS, ROWS> dots;
-    const auto load = [&](int which) {
-        const Place place = place_of<ROWS>(stack, which);
-        long long numbers[ROWS];
-        rows_of_group(stack.rows[place.which], place.group, numbers);
-        dots.load(stack.rows[place.which].matrix, numbers, 0);
-    };
-    if (group < total) load(group);
-    const InputMaker<SOURCE, COLS, WARPS, wants_int8(T), !wants_int8(T)> input(in);
-    wait_for_previous();
-    const SharedInput x = input.prepare(shared);
-    for (; group < total; group += stride) {
-        const Place place = place_of<ROWS>(stack, group);
-        const Rows& rows = stack.rows[place.which];
-        long long numbers[ROWS];
-        rows_of_group(rows, place.group, numbers);
-        float sums[ROWS] = {};
-        dots.add(sums, rows.matrix, numbers, x, 0, [&] {
-            if (group + stride < total) load(group + stride);
-        });
-        store_rows(rows, numbers, sums, place.group, out + place.first_row);
-    }
-}
-
-template <Source SOURCE, int COLS, Type A, Type B, Type C, int ROWS, int WARPS>
+template <Source SOURCE, int COLS, Type A, Type B, Type C, int ROWS, int PARTS, int WARPS, int STAGES>
 __global__ void __launch_bounds__(32 * WARPS, 1)
     decode_rows(const Input in, const __grid_constant__ Stack stack, float* out) {
+    using First = RowStage<A, COLS, ROWS, PARTS>;
+    using Second = RowStage<B, COLS, ROWS, PARTS>;
+    using Third = RowStage<C, COLS, ROWS, PARTS>;
+    constexpr int SLOT_BYTES = largest(First::BYTES, Second::BYTES, Third::BYTES);
+    constexpr bool INT8 = wants_int8(A) || wants_int8(B) || wants_int8(C);
+    constexpr bool DENSE = !wants_int8(A) || !wants_int8(B) || !wants_int8(C);
+    constexpr bool ALIKE = A == B && B == C;
+    constexpr int GROUPS = WARPS / PARTS;  // of a block, at a time
+    static_assert(WARPS % PARTS == 0);
     extern __shared__ __align__(16) char shared[];
+    __shared__ float partial[2][GROUPS][PARTS][ROWS];
+    RowSums<GROUPS, PARTS, ROWS> row_sums{partial};
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, part = warp % PARTS;
+    const int total = num_groups<ROWS>(stack.rows[0].num_rows) + num_groups<ROWS>(stack.rows[1].num_rows) +
+                      num_groups<ROWS>(stack.rows[2].num_rows);
+    const int stride = gridDim.x * GROUPS;
+    const auto locate = [&](int group) {
+        const Place place = place_of<ROWS>(stack, group);
+        const Rows& rows = stack.rows[place.which];
+        const int row = place.group * ROWS, num_rows = rows.num_rows - row;
+        if (ALIKE || place.which == 0) return First::locate(rows.matrix, row, num_rows, part);
+        if (place.which == 1) return Second::locate(rows.matrix, row, num_rows, part, 1);
+        return Third::locate(rows.matrix, row, num_rows, part, 2);
+    };
+    const auto copy = [&](SharedAddress slot, const RowSource& source, int turn) {
+        if (ALIKE || source.which == 0) First::copy(slot, source, turn, part);
+        else if (source.which == 1) Second::copy(slot, source, turn, part);
+        else Third::copy(slot, source, turn, part);
+    };
+
     let_next_start();
-    if constexpr (A == B && B == C) {
-        multiply_alike<SOURCE, COLS, A, ROWS, WARPS>(in, stack, out, shared);
-    } else {
-        constexpr bool INT8 = wants_int8(A) || wants_int8(B) || wants_int8(C);
-        constexpr bool DENSE = !wants_int8(A) || !wants_int8(B) || !wants_int8(C);
-        const InputMaker<SOURCE, COLS, WARPS, INT8, DENSE> input(in);
-        wait_for_previous();
-        const SharedInput x = input.prepare(shared);
-        const Rows &a = stack.rows[0], &b = stack.rows[1], &c = stack.rows[2];
-        const int end_a = num_groups<ROWS>(a), end_b = end_a + num_groups<ROWS>(b), end_c = end_b + num_groups<ROWS>(c);
-        const int stride = gridDim.x * WARPS;
-        int group = blockIdx.x * WARPS + threadIdx.x / 32;
-        group = multiply_groups<A, COLS, ROWS>(a, x, group, 0, end_a, stride, out);
-        group = multiply_groups<B, COLS, ROWS>(b, x, group, end_a, end_b, stride, out + a.num_rows);
-        multiply_groups<C, COLS, ROWS>(c, x, group, end_b, end_c, stride, out + a.num_rows + b.num_rows);
+    int base = blockIdx.x;  // the block's first group; the others are gridDim.x apart, so that every block gets as many
+    auto ring = start_ring<SLOT_BYTES, STAGES>(
+        shared + ring_offset(shared_input_bytes(COLS, INT8, DENSE)), base + warp / PARTS * gridDim.x, total, stride, locate, copy);
+    const InputMaker<SOURCE, COLS, WARPS, INT8, DENSE> input(in);
+    wait_for_previous();
+    const SharedInput x = input.prepare(shared);
+
+    for (; base < total; base += stride) {  // the same for all warps of a block
+        const int group = base + warp / PARTS * static_cast<int>(gridDim.x);
+        const Place place = place_of<ROWS>(stack, group);
+        const Rows& rows = stack.rows[place.which];
+        const int first = place.group * ROWS, row = first + lane;
+        const bool stores = part == 0 && lane < ROWS && row < rows.num_rows;
+        const float bias = stores ? element_or(rows.bias, row, 0.0f) : 0.0f;  // on its way during the arithmetic
+        float sums[ROWS] = {};
+        if (group < total) {
+            if (ALIKE || place.which == 0) add_rows<First>(sums, ring, rows.matrix, first, x, part);
+            else if (place.which == 1) add_rows<Second>(sums, ring, rows.matrix, first, x, part);
+            else add_rows<Third>(sums, ring, rows.matrix, first, x, part);
+        }
+        const float sum = row_sums.add_parts(sums);
+        if (stores) out[place.first_row + row] = sum + bias;
     }
 }

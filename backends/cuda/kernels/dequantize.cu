@@ -1,10 +1,10 @@
 // Rows of a matrix of any type as float32, exact: dequantize consecutive ones, gather_rows those of given ids.
 //
 //   w    [rows, cols]
-//   ids  [T] rows to take (gather_rows: token ids or positions)
+//   ids  [T] rows to take (gather_rows: token ids or positions); T lies in device memory
 //   out  [num_rows or T, cols] float32
 //
-// Launch: grid (rows taken), block (any number of threads), a thread every so many sub-blocks of the row.
+// Launch: grid (at least the rows taken), block (any number of threads), a thread every so many sub-blocks of the row.
 #include "packed.cuh"
 #include "pdl.cuh"
 
@@ -28,8 +28,9 @@ __global__ void __launch_bounds__(256) dequantize(Matrix w, long long first_row,
 
 // The embedding of tokens (ADDS = false); then of their positions, in models that add one (ADDS = true).
 template <Type T, bool ADDS>
-__global__ void __launch_bounds__(256) gather_rows(Matrix w, const int* ids, float* out) {
+__global__ void __launch_bounds__(256) gather_rows(Matrix w, const int* ids, float* out, const int* num_taken) {
     let_next_start();
-    wait_for_previous();  // it may have written the ids
+    if (static_cast<int>(blockIdx.x) >= *num_taken) return;
+    wait_for_previous();  // it may still read `out`
     take_row<T, ADDS>(w, ids[blockIdx.x], out + blockIdx.x * w.cols);
 }

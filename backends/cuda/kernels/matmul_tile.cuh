@@ -1,205 +1,363 @@
-// One tile of Y = X @ W^T on the tensor cores, W dequantized to bfloat16 in shared memory on the way.
+// One tile of Y = X @ W^T on the tensor cores. W goes from memory to registers and becomes bfloat16 there; only X
+// passes through shared memory.
 //
-// Letters: K = columns of X and W; a tile is TOKENS rows of X by ROWS rows of W.
-//   X  bfloat16, row-major; its rows are `stride` apart, a multiple of STEP, and zero past column K
-//   W  [rows, K], packed, of any type
-// Every output is one float32 accumulator that takes K in ascending groups of 16, whatever the tile: a token's
-// result depends neither on the tokens beside it nor on the tile's size. Ragged rows are computed as zeros.
-// While the tensor cores work on one step of K, the next step's X is copied and its W fetched.
+// Letters: K = columns of X and W. X are panels (panels.cuh); W is [rows, K], packed, of any type. Sixteen rows of W are
+// the left operand of a product, eight tokens the right one. Of the sixteen, eight are of type EVEN and eight of type
+// ODD: of one matrix or, where two are multiplied together, of both.
+//
+// K is cut into PARTS parts, the same whatever the tile. Every output is the sum of its parts in their order, and a
+// part is one float32 accumulator that takes K in groups of 16, in the same order whatever the instruction: a token's
+// result depends neither on the tokens beside it nor on the tile, to the bit.
+//
+//   ManyTile  for the tensor cores' sake: each warp multiplies all the tile's tokens with its own sixteen rows, part
+//             after part
+//   FewTile   for the memory's sake: 16 tokens; all warps multiply the same rows, each a part of K
 #pragma once
 #include "half.cuh"
 #include "packed.cuh"
+#include "panel_ring.cuh"
+#include "panels.cuh"
 #include "pdl.cuh"
-#include "tensor_core.cuh"
+#include "vector.cuh"
+#include "warpgroup.cuh"
+#include "weight_fragments.cuh"
 
-constexpr int STEP = 64;           // columns of K a step
-constexpr int STEP_BLOCKS = STEP / 32;
+#if __CUDA_ARCH__ >= 1200
+constexpr bool IS_SHORT_OF_REGISTERS = true;
+#else
+constexpr bool IS_SHORT_OF_REGISTERS = false;
+#endif
 
-template <int TOKENS, int ROWS>
-struct MatmulTile {
-    static constexpr int THREADS = ROWS * STEP_BLOCKS;  // a thread dequantizes one block of 32 a step
-    static constexpr int WARPS = THREADS / 32;
-    static constexpr int TOKEN_WARPS = TOKENS >= 64 ? 2 : 1;
-    static constexpr int ROW_WARPS = WARPS / TOKEN_WARPS;
-    static constexpr int WARP_TOKENS = TOKENS / TOKEN_WARPS;
-    static constexpr int WARP_ROWS = ROWS / ROW_WARPS;
-    static constexpr int TOKEN_FRAGMENTS = WARP_TOKENS / 16;
-    static constexpr int ROW_FRAGMENTS = WARP_ROWS / 8;  // loaded in pairs
-    static constexpr int X_CHUNKS = TOKENS * STEP / 8 / THREADS;  // 16-byte pieces a thread copies
-    static constexpr int STAGE = (TOKENS + ROWS) * STEP;  // elements of shared memory, of which there are two
-    static_assert(ROW_FRAGMENTS % 2 == 0 && X_CHUNKS >= 1);
+constexpr int PARTS = 8;
+constexpr int PART_PRODUCTS = GROUP_PRODUCTS / 2;  // of a panel
+
+// A matrix with its bias, or some of its rows.
+struct Linear {
+    Matrix w;
+    int num_rows;
+    Vector bias;  // of the first of those rows on; or none
 };
 
-// Dense weights take so many registers on their way through the largest tile that two blocks would not fit.
-template <Type T, int TOKENS>
-constexpr int least_blocks() {
-    return TOKENS <= 64 ? 4 : is_dense(T) ? 1 : 2;
+// Of the eight rows and eight tokens of a product's result, the row and the two tokens that this lane holds.
+__device__ inline int row_of_lane() { return threadIdx.x % 32 / 4; }
+__device__ inline int token_of_lane(int i) { return threadIdx.x % 4 * 2 + i; }
+
+// Groups of K, and in a part; the last parts may have fewer or none.
+struct Groups {
+    int all, of_part;
+    __device__ explicit Groups(long long num_columns)
+        : all(static_cast<int>((num_columns + GROUP - 1) / GROUP)), of_part((all + PARTS - 1) / PARTS) {}
+    __device__ int begin(int part) const { return min(part * of_part, all); }
+};
+
+// The blocks of sixteen rows that a lane holds: on their way, and ready to be multiplied.
+template <Type EVEN, Type ODD>
+struct FetchedRows {
+    FetchedBlock<EVEN> even;
+    FetchedBlock<ODD> odd;
+};
+
+template <Type EVEN, Type ODD>
+struct RowFragments {
+    WeightFragment<EVEN> even;
+    WeightFragment<ODD> odd;
+
+    __device__ void set(const FetchedRows<EVEN, ODD>& fetched) {
+        fetched.even.prepare(even);
+        fetched.odd.prepare(odd);
+    }
+    // The left operand of a product.
+    __device__ void operand(unsigned (&w)[4], int product) const {
+        even.pairs(product, w[0], w[2]);
+        odd.pairs(product, w[1], w[3]);
+    }
+};
+
+// Sixteen rows of W, those from `end` on replaced by the last one: what they give is nobody's.
+template <Type EVEN, Type ODD>
+struct SixteenRows {
+    const Matrix& even;
+    const Matrix& odd;
+    int rows[2];  // of this lane
+
+    __device__ SixteenRows(const Matrix& even_matrix, const Matrix& odd_matrix, int even_row, int odd_row, int end)
+        : even(even_matrix), odd(odd_matrix),
+          rows{min(even_row + row_of_lane(), end - 1), min(odd_row + row_of_lane(), end - 1)} {}
+
+    __device__ void fetch(FetchedRows<EVEN, ODD>& fetched, int group) const {
+        const int block = group * 4 + threadIdx.x % 4;
+        fetched.even.load(even, rows[0], block);
+        fetched.odd.load(odd, rows[1], block);
+    }
+};
+
+// The right operands of a panel's product `product`, of sixteen tokens from `first_token` of the tile on.
+__device__ inline void load_sixteen_tokens(unsigned (&tokens)[4], const unsigned short* panel, int first_token,
+                                           int product) {
+    const int lane = threadIdx.x % 32;
+    const int token = first_token + lane / 16 * 8 + lane % 8, chunk = product * 2 + lane / 8 % 2;
+    load_matrices(tokens, panel + token * PANEL + (chunk ^ (token & 7)) * CHUNK);
 }
 
-// Elements of a row lie in eight 16-byte chunks, permuted so that eight rows' equal chunks share no bank.
-__device__ inline unsigned short* swizzled(unsigned short* tile, int row, int chunk) {
-    return tile + row * STEP + (chunk ^ (row & 7)) * 8;
-}
-
-// A block of 32 weights on its way to shared memory, in few registers while the tensor cores work: as it is stored
-// or, where that is no smaller, as pairs of bfloat16.
-template <Type T, bool IS_DENSE = is_dense(T)>
-struct Fetched {
-    Packed<T> packed;
-    __device__ void load(const Matrix& w, long long row, int block) { packed = load_packed<T>(w, row, block); }
-    __device__ void convert(unsigned (&pairs)[16]) const {
-        float values[32];
-        dequantize_packed<T>(packed, values);
-#pragma unroll
-        for (int i = 0; i < 16; ++i) pairs[i] = floats_to_bf16x2(values[2 * i], values[2 * i + 1]);
-    }
-};
-
-template <Type T>
-struct Fetched<T, true> {
-    unsigned loaded[16];
-    __device__ void load(const Matrix& w, long long row, int block) {
-        float values[32];
-        load_block<T>(w, row, block, values);
-#pragma unroll
-        for (int i = 0; i < 16; ++i) loaded[i] = floats_to_bf16x2(values[2 * i], values[2 * i + 1]);
-    }
-    __device__ void convert(unsigned (&pairs)[16]) const {
-#pragma unroll
-        for (int i = 0; i < 16; ++i) pairs[i] = loaded[i];
-    }
-};
-
-template <Type T, int TOKENS, int ROWS>
-class MatmulLoop {
-    using Tile = MatmulTile<TOKENS, ROWS>;
-
+template <Type EVEN, Type ODD, int TOKENS, int WARPS>
+class ManyTile {
   public:
-    // Args:
-    //   shared: 2 * Tile::STAGE elements, 16-byte aligned.
-    //   token_row(i): the row of X of the tile's token i, negative where there is none.
-    //   first_row, num_rows: the tile's rows of W, and how many of them there are.
-    template <typename TokenRow>
-    __device__ MatmulLoop(unsigned short* shared, const unsigned short* x, int stride, TokenRow token_row,
-                          const Matrix& w, long long first_row, int num_rows)
-        : shared_(shared), x_(x), w_(w), row_(first_row + threadIdx.x / STEP_BLOCKS),
-          has_row_(static_cast<int>(threadIdx.x) / STEP_BLOCKS < num_rows) {
-#pragma unroll
-        for (int i = 0; i < Tile::X_CHUNKS; ++i) {
-            const int row = token_row(chunk_index(i) / 8);
-            sources_[i] = row < 0 ? -1 : row * stride + chunk_index(i) % 8 * 8;
-        }
-    }
+    static constexpr int TILES = TOKENS / 8;  // of eight tokens
+    float sums[TILES][4];
 
-    __device__ void run() {
-        const int num_steps = static_cast<int>((w_.cols + STEP - 1) / STEP);
-        Fetched<T> fetched;
-        fetch(0, fetched);  // weights are there before the kernel that writes X is done
+    // Args: rows_of(0): the sixteen rows of this warp; x, first_token: of the block.
+    template <typename RowsOf>
+    __device__ void run(unsigned short* shared, RowsOf rows_of, const Panels& x, int first_token) {
+        __shared__ unsigned long long full[MOST_SLOTS];
+        Ring ring(shared, full);
+        __syncthreads();
+        const SixteenRows<EVEN, ODD> rows = rows_of(0);
+        const Groups groups(x.num_columns);
+        FetchedRows<EVEN, ODD> fetched;
+        rows.fetch(fetched, 0);  // nobody writes weights: they need not wait for the kernel before this
         wait_for_previous();
-        start_copy(0);
-        store(0, fetched);
-        for (int step = 0; step < num_steps; ++step) {
-            wait_for_copies<0>();
-            __syncthreads();  // this step's tiles are there, and nobody reads the other stage any more
-            const bool has_next = step + 1 < num_steps;
-            if (has_next) {
-                start_copy(step + 1);
-                fetch(step + 1, fetched);
+        ring.start(x, 0, first_token, 2 * groups.all);
+#pragma unroll
+        for (int m = 0; m < TILES; ++m)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums[m][i] = 0.0f;
+        RowFragments<EVEN, ODD> fragments;
+        unsigned w[2][PART_PRODUCTS][4] = {};
+        float part[TILES][4];
+        for (int group = 0, in_part = 0; group < groups.all; ++group) {
+            if (IS_LATE && group > 0) rows.fetch(fetched, group);
+            fragments.set(fetched);
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+#pragma unroll
+                for (int product = 0; product < PART_PRODUCTS; ++product)
+                    fragments.operand(w[half][product], half * PART_PRODUCTS + product);
+                if (!IS_LATE && half == FETCHES_IN && group + 1 < groups.all) rows.fetch(fetched, group + 1);
+                if (half == 0 && in_part == groups.of_part) {
+                    add_part(part);
+                    in_part = 0;
+                }
+                ring.begin_stage(2 * group + half);
+                multiply(part, w[half], ring.slot(2 * group + half), half == 0 && in_part == 0);
+                wait_for_products<1>();  // those of the panel before: its slot is free, and so are its weights
+                if constexpr (BY_WARPGROUPS) keep_until_here(w[1 - half]);
             }
-            multiply(step);
-            if (has_next) store(step + 1, fetched);
+            ++in_part;
         }
+        add_part(part);
+        if constexpr (BY_WARPGROUPS) keep_until_here(w[1]);
     }
 
-    // Write the tile, or add it to what is there.
-    // Args:
-    //   num_rows: of W in the tile.
-    //   bias(row): of a row, counted within the tile.
-    //   target(token): where the outputs of the tile's token start, null where there is none.
-    template <typename Bias, typename Target>
-    __device__ void write(int num_rows, Bias bias, Target target, bool adds) const {
-        constexpr int COLUMNS = 2 * Tile::ROW_FRAGMENTS;
-        float biases[COLUMNS];
+    // f(k, r, m): of the k-th of TILES results of this warp, the sixteen rows r (0) and the eight tokens m.
+    template <typename F>
+    __device__ static void each(F f) {
 #pragma unroll
-        for (int n = 0; n < COLUMNS; ++n) biases[n] = row_of(n) < num_rows ? bias(row_of(n)) : 0.0f;
-#pragma unroll
-        for (int m = 0; m < 2 * Tile::TOKEN_FRAGMENTS; ++m) {
-            float* y = target(first_token() + m * 8 + static_cast<int>(threadIdx.x) % 32 / 4);
-            if (y == nullptr) continue;
-            float before[COLUMNS] = {};  // all loads before the first store, so that they are under way together
-            if (adds) {
-#pragma unroll
-                for (int n = 0; n < COLUMNS; ++n)
-                    if (row_of(n) < num_rows) before[n] = y[row_of(n)];
-            }
-#pragma unroll
-            for (int n = 0; n < COLUMNS; ++n)
-                if (row_of(n) < num_rows)
-                    y[row_of(n)] = before[n] + (sums_[m / 2][n / 2][m % 2 * 2 + n % 2] + biases[n]);
-        }
+        for (int m = 0; m < TILES; ++m) f(m, 0, m);
     }
 
   private:
-    float sums_[Tile::TOKEN_FRAGMENTS][Tile::ROW_FRAGMENTS][4] = {};
-    unsigned short* shared_;
-    const unsigned short* x_;
-    const Matrix& w_;
-    long long row_;  // of W, that this thread dequantizes
-    bool has_row_;
-    int sources_[Tile::X_CHUNKS];  // where in X the 16-byte pieces that this thread copies start; negative: nowhere
+    // Not dense weights: nothing is computed from them, and the registers that they are loaded to would be those that
+    // products still read.
+    static constexpr bool IS_DENSE = is_dense(EVEN) || is_dense(ODD);
+    static constexpr bool BY_WARPGROUPS = HAS_WARPGROUPS && WARPS % 4 == 0 && !IS_DENSE;
+    // When the next group's weights are fetched. Dense ones need the registers of those that are multiplied already; of
+    // capability 12, the compiler does not even leave those.
+    static constexpr bool IS_LATE = IS_DENSE && IS_SHORT_OF_REGISTERS;
+    static constexpr int FETCHES_IN = IS_DENSE ? 1 : 0;  // half of a group
+    // Products of warpgroups still read the panel before the one that begins.
+    using Ring = PanelRing<TOKENS, 1, 6, 4, 32 * WARPS>;
 
-    __device__ static int first_token() { return threadIdx.x / 32 / Tile::ROW_WARPS * Tile::WARP_TOKENS; }
-    __device__ static int first_weight_row() { return threadIdx.x / 32 % Tile::ROW_WARPS * Tile::WARP_ROWS; }
-    __device__ static int row_of(int n) { return first_weight_row() + n / 2 * 8 + threadIdx.x % 4 * 2 + n % 2; }
-    __device__ static int chunk_index(int i) { return threadIdx.x + i * Tile::THREADS; }
-    __device__ unsigned short* x_tile(int step) const { return shared_ + step % 2 * Tile::STAGE; }
-    __device__ unsigned short* w_tile(int step) const { return x_tile(step) + TOKENS * STEP; }
-
-    __device__ void start_copy(int step) const {
+    // Warpgroup products read registers after the instruction; the compiler must not give them to something else.
+    __device__ static void keep_until_here(unsigned (&w)[PART_PRODUCTS][4]) {
 #pragma unroll
-        for (int i = 0; i < Tile::X_CHUNKS; ++i) {
-            const bool is_inside = sources_[i] >= 0;
-            copy_async(swizzled(x_tile(step), chunk_index(i) / 8, chunk_index(i) % 8),
-                       x_ + (is_inside ? sources_[i] + step * STEP : 0), is_inside);
-        }
-        commit_copies();
+        for (int product = 0; product < PART_PRODUCTS; ++product)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) asm volatile("" : "+r"(w[product][i])::"memory");
     }
 
-    __device__ bool has_block(int step) const {
-        return has_row_ && step * STEP_BLOCKS + static_cast<int>(threadIdx.x) % STEP_BLOCKS < (w_.cols + 31) / 32;
-    }
-
-    __device__ void fetch(int step, Fetched<T>& fetched) const {
-        if (has_block(step)) fetched.load(w_, row_, step * STEP_BLOCKS + threadIdx.x % STEP_BLOCKS);
-    }
-
-    __device__ void store(int step, const Fetched<T>& fetched) const {
-        const int row = threadIdx.x / STEP_BLOCKS, chunk = threadIdx.x % STEP_BLOCKS * 4;
-        unsigned pairs[16] = {};
-        if (has_block(step)) fetched.convert(pairs);
+    __device__ void add_part(float (&part)[TILES][4]) {
+        wait_for_products<0>();
 #pragma unroll
-        for (int i = 0; i < 4; ++i)
-            *reinterpret_cast<uint4*>(swizzled(w_tile(step), row, chunk + i)) =
-                make_uint4(pairs[4 * i], pairs[4 * i + 1], pairs[4 * i + 2], pairs[4 * i + 3]);
-    }
-
-    __device__ void multiply(int step) {
-        const int lane = threadIdx.x % 32;
+        for (int m = 0; m < TILES; ++m)
 #pragma unroll
-        for (int k = 0; k < STEP / 16; ++k) {
-            unsigned w[Tile::ROW_FRAGMENTS / 2][4];
-#pragma unroll
-            for (int n = 0; n < Tile::ROW_FRAGMENTS / 2; ++n)
-                load_matrices(w[n], swizzled(w_tile(step), first_weight_row() + n * 16 + lane % 8 + lane / 16 * 8,
-                                             k * 2 + lane / 8 % 2));
-#pragma unroll
-            for (int m = 0; m < Tile::TOKEN_FRAGMENTS; ++m) {
-                unsigned x[4];
-                load_matrices(x, swizzled(x_tile(step), first_token() + m * 16 + lane % 16, k * 2 + lane / 16));
-#pragma unroll
-                for (int n = 0; n < Tile::ROW_FRAGMENTS; ++n)
-                    mma_bfloat16(sums_[m][n], x, w[n / 2][n % 2 * 2], w[n / 2][n % 2 * 2 + 1]);
+            for (int i = 0; i < 4; ++i) {
+                if constexpr (BY_WARPGROUPS) asm volatile("" : "+f"(part[m][i]));  // not read before the wait
+                sums[m][i] += part[m][i];
             }
+    }
+
+    // While the tensor cores multiply a panel, this warp goes on to the next weights.
+    __device__ static void multiply(float (&part)[TILES][4], const unsigned (&w)[PART_PRODUCTS][4],
+                                    const unsigned short* panel, bool is_first) {
+        if constexpr (BY_WARPGROUPS) {
+            start_products();
+#pragma unroll
+            for (int product = 0; product < PART_PRODUCTS; ++product)
+                warpgroup_product(part, w[product], matrix_descriptor(panel + product * 16), !is_first || product > 0);
+            commit_products();
+            return;
         }
+        if (is_first) {
+#pragma unroll
+            for (int m = 0; m < TILES; ++m)
+#pragma unroll
+                for (int i = 0; i < 4; ++i) part[m][i] = 0.0f;
+        }
+#pragma unroll
+        for (int product = 0; product < PART_PRODUCTS; ++product)
+#pragma unroll
+            for (int m = 0; m < TILES; m += 2) {
+                unsigned tokens[4];
+                load_sixteen_tokens(tokens, panel, 8 * m, product);
+                mma_bfloat16(part[m], w[product], tokens[0], tokens[1]);
+                mma_bfloat16(part[m + 1], w[product], tokens[2], tokens[3]);
+            }
     }
 };
+
+template <Type EVEN, Type ODD, int ROW_TILES>
+class FewTile {
+  public:
+    static constexpr int TOKENS = 16;
+    static constexpr int TILES = 1;  // a warp finishes at most one result, of sixteen rows and eight tokens
+    float sums[TILES][4];
+
+    // Args: rows_of(r): the r-th sixteen rows of the block; x, first_token: of the block.
+    template <typename RowsOf>
+    __device__ void run(unsigned short* shared, RowsOf rows_of, const Panels& x, int first_token) {
+        __shared__ unsigned long long full[PARTS][MOST_SLOTS];
+        float4* const results = reinterpret_cast<float4*>(shared + PARTS * RING);  // [PARTS][RESULTS][32 lanes]
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        Ring ring(shared + warp * RING, full[warp]);
+        __syncwarp();
+        const Groups groups(x.num_columns);
+        const int begin = groups.begin(warp), num_groups = groups.begin(warp + 1) - begin;
+        float4* const own = results + warp * RESULTS * 32;
+#pragma unroll
+        for (int k = 0; k < RESULTS; ++k) own[k * 32 + lane] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        // Some rows of a group after the other: a loop of few instructions, which all warps run at their own pace.
+        const int num_units = num_groups * UNITS;
+        FetchedRows<EVEN, ODD> fetched[DEPTH][UNIT_TILES];
+        const auto fetch = [&](FetchedRows<EVEN, ODD> (&into)[UNIT_TILES], int unit) {
+            if (unit >= num_units) return;
+#pragma unroll
+            for (int r = 0; r < UNIT_TILES; ++r)
+                rows_of(unit % UNITS * UNIT_TILES + r).fetch(into[r], begin + unit / UNITS);
+        };
+#pragma unroll
+        for (int i = 0; i < DEPTH; ++i) fetch(fetched[i], i);
+        wait_for_previous();
+        ring.start(x, 2 * begin, first_token, num_groups);
+#pragma unroll 1
+        for (int first = 0; first < num_units; first += DEPTH) {
+#pragma unroll
+            for (int i = 0; i < DEPTH; ++i) {
+                const int unit = first + i, group = unit / UNITS;
+                if (unit >= num_units) break;
+                if (unit % UNITS == 0) ring.begin_stage(group);
+                RowFragments<EVEN, ODD> fragments[UNIT_TILES];
+#pragma unroll
+                for (int r = 0; r < UNIT_TILES; ++r) fragments[r].set(fetched[i][r]);
+                fetch(fetched[i], unit + DEPTH);
+                multiply_group(own + unit % UNITS * UNIT_TILES * 64 + lane, fragments, ring.slot(group));
+            }
+        }
+        __syncthreads();
+        if (warp >= RESULTS) return;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) sums[0][i] = 0.0f;
+        for (int p = 0; p < PARTS && groups.begin(p) < groups.all; ++p) {
+            const float4 part = results[(p * RESULTS + warp) * 32 + lane];
+            sums[0][0] += part.x;
+            sums[0][1] += part.y;
+            sums[0][2] += part.z;
+            sums[0][3] += part.w;
+        }
+    }
+
+    template <typename F>
+    __device__ static void each(F f) {
+        const int warp = threadIdx.x / 32;
+        if (warp < RESULTS) f(0, warp / 2, warp % 2);
+    }
+
+  private:
+    static constexpr int RESULTS = 2 * ROW_TILES;
+    static constexpr bool IS_DENSE = is_dense(EVEN) || is_dense(ODD);  // which take twice the registers
+    // Rows that are multiplied together share what is read of the tokens; more would take too many registers.
+    static constexpr bool IS_WIDE = IS_DENSE || EVEN == Q8_0 || ODD == Q8_0;
+    static constexpr int UNIT_TILES = ROW_TILES > 2 && !IS_WIDE ? 2 : 1;
+    static constexpr int UNITS = ROW_TILES / UNIT_TILES;
+    static constexpr int DEPTH = UNIT_TILES > 1 || IS_DENSE ? 1 : 2;  // units under way
+    using Ring = PanelRing<TOKENS, 2, 2, 1, 32>;
+    static constexpr int RING = 2 * Ring::STAGE;
+
+    // Onto two results for each sixteen rows, of eight tokens each.
+    __device__ static void multiply_group(float4* results, const RowFragments<EVEN, ODD> (&fragments)[UNIT_TILES],
+                                          const unsigned short* panels) {
+        float part[2 * UNIT_TILES][4];
+#pragma unroll
+        for (int k = 0; k < 2 * UNIT_TILES; ++k) {
+            const float4 before = results[32 * k];
+            part[k][0] = before.x, part[k][1] = before.y, part[k][2] = before.z, part[k][3] = before.w;
+        }
+#pragma unroll
+        for (int product = 0; product < GROUP_PRODUCTS; ++product) {
+            unsigned tokens[4];
+            load_sixteen_tokens(tokens, panels + product / PART_PRODUCTS * TOKENS * PANEL, 0, product % PART_PRODUCTS);
+#pragma unroll
+            for (int r = 0; r < UNIT_TILES; ++r) {
+                unsigned w[4];
+                fragments[r].operand(w, product);
+                mma_bfloat16(part[2 * r], w, tokens[0], tokens[1]);
+                mma_bfloat16(part[2 * r + 1], w, tokens[2], tokens[3]);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < 2 * UNIT_TILES; ++k) results[32 * k] = make_float4(part[k][0], part[k][1], part[k][2], part[k][3]);
+    }
+};
+
+// What a block computes, as a kernel's parameter: the tile, and which sixteen rows are its own.
+template <int TOKENS_, int WARPS>
+struct Many {
+    static constexpr int TOKENS = TOKENS_, THREADS = 32 * WARPS;
+    template <Type EVEN, Type ODD>
+    using Tile = ManyTile<EVEN, ODD, TOKENS, WARPS>;
+    static constexpr bool IS_FEW = false;
+    static constexpr int ROW_TILES = WARPS;
+    __device__ static int row_tile(int block, int) { return block * ROW_TILES + threadIdx.x / 32; }
+};
+
+template <int ROW_TILES_>
+struct Few {
+    static constexpr int TOKENS = 16, THREADS = 32 * PARTS;
+    template <Type EVEN, Type ODD>
+    using Tile = FewTile<EVEN, ODD, ROW_TILES_>;
+    static constexpr bool IS_FEW = true;
+    static constexpr int ROW_TILES = ROW_TILES_;
+    __device__ static int row_tile(int block, int r) { return block * ROW_TILES + r; }
+};
+
+// Blocks of a multiprocessor that the registers must suffice for. Of few tokens two, so that one computes while the other
+// begins or ends, where they do.
+template <typename S, Type FIRST, Type... TYPES>
+constexpr int least_blocks() {
+    return S::IS_FEW && !is_dense(FIRST) && !(is_dense(TYPES) || ...) ? 2 : 1;
+}
+
+// Store what each lane made of its row and its two tokens as activations: lanes of neighbouring rows exchange values, so
+// that each has both rows of one token. All lanes of a warp take part.
+// Args:
+//   values: of this lane's row and its tokens 0 and 1.
+//   column: that the row becomes: zero where it does not count, nothing past the last panel.
+//   row(i): of y, for this lane's token i; negative where there is none.
+template <typename Row>
+__device__ inline void store_activations(const float (&values)[2], int column, const Panels& y, Row row) {
+    const bool is_odd = column % 2, counts = column < y.num_columns;
+    const float own[2] = {counts ? values[0] : 0.0f, counts ? values[1] : 0.0f};
+    const float other = __shfl_xor_sync(0xffffffffu, is_odd ? own[0] : own[1], 4);
+    const int target = row(is_odd);
+    if (target < 0 || column >= y.num_panels() * PANEL) return;
+    *y.pair(target, column & ~1) = is_odd ? floats_to_bf16x2(other, own[1]) : floats_to_bf16x2(own[0], other);
+}

@@ -1,159 +1,9 @@
-// Rows of a matrix times a vector in shared memory: one warp a few rows, a lane a piece of each row.
-// Letter: K = number of columns. A piece is a sub-block of 32 elements of a quantized matrix, 8 of a dense one.
+// Rows of a matrix times a vector in shared memory: one warp a few rows, a lane a piece of each (row_stage.cuh),
+// the weights streaming in ahead (weight_ring.cuh). Letter: K = number of columns.
 #pragma once
-#include "decode_input.cuh"
-#include "packed.cuh"
 #include "reduce.cuh"
-
-// Eight consecutive elements of a dense row, in registers; zeros past the row's end.
-template <Type T, int COLS>
-struct DensePiece {
-    float values[8];
-
-    __device__ void load(const Matrix& w, long long row, int piece) {
-        constexpr int SIZE = T == F32 ? 4 : 2;
-        const unsigned char* start = w.quants + (row * COLS + 8LL * piece) * SIZE;
-        if constexpr (COLS % 8 == 0) {  // then every row starts on 16 bytes
-            if constexpr (T == F32) {
-                const uint4 low = load_streaming(start), high = load_streaming(start + 16);
-                const unsigned words[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-#pragma unroll
-                for (int i = 0; i < 8; ++i) values[i] = __uint_as_float(words[i]);
-            } else {
-                const uint4 bits = load_streaming(start);
-                const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-                for (int i = 0; i < 4; ++i) {
-                    const float2 pair = T == F16 ? f16x2_to_floats(words[i]) : bf16x2_to_floats(words[i]);
-                    values[2 * i] = pair.x;
-                    values[2 * i + 1] = pair.y;
-                }
-            }
-        } else {
-            const Vector elements{start, T};
-#pragma unroll
-            for (int i = 0; i < 8; ++i) values[i] = 8 * piece + i < COLS ? element(elements, i) : 0.0f;
-        }
-    }
-
-    __device__ float dot(const SharedInput& x, int piece) const {
-        float sum = 0.0f;
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-            if (COLS % 8 == 0 || 8 * piece + i < COLS) sum = fmaf(values[i], x.values[8 * piece + i], sum);
-        return sum;
-    }
-};
-
-template <Type T, int COLS>
-struct PackedPiece {
-    Packed<T> packed;
-
-    __device__ void load(const Matrix& w, long long row, int piece) { packed = load_packed<T>(w, row, piece); }
-    __device__ float dot(const SharedInput& x, int piece) const {
-        return ::dot(packed, load_int8_block(x.blocks, piece));
-    }
-};
-
-template <bool IS_DENSE, Type T, int COLS>
-struct PieceOf {
-    using type = PackedPiece<T, COLS>;
-};
-template <Type T, int COLS>
-struct PieceOf<true, T, COLS> {
-    using type = DensePiece<T, COLS>;
-};
-
-// The first pieces of a warp's rows, loaded before the input is there: weights depend on no kernel.
-//   ROWS   rows of a warp
-//   PARTS  warps that share the columns of the same rows
-template <Type T, int COLS, int ROWS, int PARTS = 1>
-struct RowDots {
-    using Piece = typename PieceOf<is_dense(T), T, COLS>::type;
-    static constexpr int PIECES = (COLS + (is_dense(T) ? 7 : 31)) / (is_dense(T) ? 8 : 32);
-    static constexpr int STRIDE = 32 * PARTS;
-    static constexpr int TURNS = (PIECES + STRIDE - 1) / STRIDE;
-
-    // More at once would take the registers that other warps need.
-    static constexpr int UNROLL = TURNS * ROWS <= (is_dense(T) ? 12 : 2 * ROWS) ? TURNS : 1;
-
-    Piece ahead[ROWS];
-
-    // `rows[i]` is read whatever it holds: give the number of an existing row.
-    __device__ void load(const Matrix& w, const long long (&rows)[ROWS], int part, int turn = 0) {
-        const int piece = piece_at(turn, part);
-        if (piece < PIECES)
-#pragma unroll
-            for (int i = 0; i < ROWS; ++i) ahead[i].load(w, rows[i], piece);
-    }
-
-    // Adds to `sums` the lane's share of each row's dot product; `load` of the same rows came before.
-    // `load_next` is called when the registers are free for what comes after these rows.
-    template <class LoadNext>
-    __device__ void add(float (&sums)[ROWS], const Matrix& w, const long long (&rows)[ROWS], const SharedInput& x,
-                        int part, LoadNext load_next) {
-#pragma unroll(UNROLL)
-        for (int turn = 0; turn < TURNS; ++turn) {
-            Piece now[ROWS];
-#pragma unroll
-            for (int i = 0; i < ROWS; ++i) now[i] = ahead[i];
-            if (turn + 1 < TURNS) load(w, rows, part, turn + 1);
-            else load_next();
-            const int piece = piece_at(turn, part);
-            if (piece < PIECES)
-#pragma unroll
-                for (int i = 0; i < ROWS; ++i) sums[i] += now[i].dot(x, piece);
-        }
-    }
-
-    __device__ static int piece_at(int turn, int part) {
-        return turn * STRIDE + part * 32 + static_cast<int>(threadIdx.x % 32);
-    }
-};
-
-// The same rows of two matrices with one input, which is read from shared memory once for both.
-template <Type A, Type B, int COLS, int ROWS>
-struct PairDots {
-    using First = RowDots<A, COLS, ROWS>;
-    using Second = RowDots<B, COLS, ROWS>;
-    First first;
-    Second second;
-
-    __device__ void load(const Matrix& a, const Matrix& b, const long long (&rows)[ROWS], int turn = 0) {
-        first.load(a, rows, 0, turn);
-        second.load(b, rows, 0, turn);
-    }
-
-    // As `RowDots::add`.
-    template <class LoadNext>
-    __device__ void add(float (&sums_a)[ROWS], float (&sums_b)[ROWS], const Matrix& a, const Matrix& b,
-                        const long long (&rows)[ROWS], const SharedInput& x, LoadNext load_next) {
-        if constexpr (is_dense(A) != is_dense(B)) {  // pieces of different sizes
-            first.add(sums_a, a, rows, x, 0, [] {});
-            second.add(sums_b, b, rows, x, 0, load_next);
-        } else {
-#pragma unroll(First::UNROLL)
-            for (int turn = 0; turn < First::TURNS; ++turn) {
-                typename First::Piece now_a[ROWS];
-                typename Second::Piece now_b[ROWS];
-#pragma unroll
-                for (int i = 0; i < ROWS; ++i) {
-                    now_a[i] = first.ahead[i];
-                    now_b[i] = second.ahead[i];
-                }
-                if (turn + 1 < First::TURNS) load(a, b, rows, turn + 1);
-                else load_next();
-                const int piece = First::piece_at(turn, 0);
-                if (piece < First::PIECES)
-#pragma unroll
-                    for (int i = 0; i < ROWS; ++i) {
-                        sums_a[i] += now_a[i].dot(x, piece);
-                        sums_b[i] += now_b[i].dot(x, piece);
-                    }
-            }
-        }
-    }
-};
+#include "row_stage.cuh"
+#include "weight_ring.cuh"
 
 // One matrix of a layer.
 struct Rows {
@@ -162,11 +12,109 @@ struct Rows {
     Vector bias;    // [num_rows] or null
 };
 
-// The rows of group `group` of ROWS; those past the end are the last one once more.
 template <int ROWS>
-__device__ inline void rows_of_group(const Rows& rows, int group, long long (&numbers)[ROWS]) {
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) numbers[i] = min(group * ROWS + i, rows.num_rows - 1);
-}
+__host__ __device__ constexpr int num_groups(int num_rows) { return (num_rows + ROWS - 1) / ROWS; }
 
 __host__ __device__ constexpr bool wants_int8(Type type) { return !is_dense(type); }
+
+// Where a block's rings begin in its dynamic shared memory: behind the input.
+__host__ __device__ constexpr int ring_offset(int input_bytes) { return (input_bytes + 15) / 16 * 16; }
+
+// Adds to `sums` the lane's share of a group's rows, whose turns come next in the ring. `row` is the first.
+template <class Stage, class Ring, int ROWS>
+__device__ inline void add_rows(float (&sums)[ROWS], Ring& ring, const Matrix& w, long long row, const SharedInput& x,
+                                int part = 0) {
+#pragma unroll 1
+    for (int turn = 0; turn < Stage::TURNS; ++turn) {
+        const char* slot = ring.next();
+        Stage::add(sums, slot, w, row, Stage::input(x, turn, part), turn, part);
+    }
+}
+
+// Lane i gets the warp's sum of values[i % N]; N is a power of two. Each step halves what is still to be added, so
+// that it takes fewer shuffles than a sum for each.
+template <int N>
+__device__ inline float warp_sum_of_each(float (&values)[N]) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int left = N / 2, offset = 1; left > 0; left /= 2, offset *= 2)
+#pragma unroll
+        for (int i = 0; i < left; ++i) {
+            const bool is_odd = lane & offset;
+            const float kept = is_odd ? values[2 * i + 1] : values[2 * i], given = is_odd ? values[2 * i] : values[2 * i + 1];
+            values[i] = kept + __shfl_xor_sync(ALL_LANES, given, offset);
+        }
+    float sum = values[0];
+#pragma unroll
+    for (int offset = N; offset < 32; offset *= 2) sum += __shfl_xor_sync(ALL_LANES, sum, offset);
+    return sum;
+}
+
+// The sums of GROUPS groups of ROWS rows, PARTS neighbouring warps sharing the columns of each.
+template <int GROUPS, int PARTS, int ROWS>
+struct RowSums {
+    float (&partial)[2][GROUPS][PARTS][ROWS];  // in shared memory
+    int parity = 0;
+
+    // In the first warp of a group lane i < ROWS gets that of row i, of its warps' `sums`. All threads call it.
+    __device__ float add_parts(float (&sums)[ROWS]) {
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        float sum = warp_sum_of_each(sums);
+        if constexpr (PARTS > 1) {
+            if (lane < ROWS) partial[parity][warp / PARTS][warp % PARTS][lane] = sum;
+            __syncthreads();  // once a turn of the loop: the next one writes the other half of `partial`
+            sum = 0.0f;
+            if (warp % PARTS == 0 && lane < ROWS)
+#pragma unroll
+                for (int part = 0; part < PARTS; ++part) sum += partial[parity][warp / PARTS][part][lane];
+            parity ^= 1;
+        }
+        return sum;
+    }
+};
+
+struct PairSource {
+    RowSource first, second;
+    int num_turns;
+};
+
+// The same rows of two matrices with one input: their turns alternate, so that a piece of the input is read once
+// for both, unless their pieces differ in size.
+template <Type A, Type B, int COLS, int ROWS>
+struct PairStage {
+    using First = RowStage<A, COLS, ROWS>;
+    using Second = RowStage<B, COLS, ROWS>;
+    static constexpr bool ALTERNATES = is_dense(A) == is_dense(B);
+    static constexpr int BYTES = First::BYTES > Second::BYTES ? First::BYTES : Second::BYTES;
+
+    __device__ static PairSource locate(const Matrix& a, const Matrix& b, long long row, int num_rows) {
+        return {First::locate(a, row, num_rows), Second::locate(b, row, num_rows), First::TURNS + Second::TURNS};
+    }
+
+    // Starts copying turn `turn` of both together.
+    __device__ static void copy(SharedAddress slot, const PairSource& source, int turn) {
+        const bool is_first = ALTERNATES ? turn % 2 == 0 : turn < First::TURNS;
+        const int own_turn = ALTERNATES ? turn / 2 : is_first ? turn : turn - First::TURNS;
+        if (is_first) First::copy(slot, source.first, own_turn);
+        else Second::copy(slot, source.second, own_turn);
+    }
+
+    // As `add_rows`.
+    template <class Ring>
+    __device__ static void add(float (&sums_a)[ROWS], float (&sums_b)[ROWS], Ring& ring, const Matrix& a,
+                               const Matrix& b, long long row, const SharedInput& x) {
+        if constexpr (ALTERNATES) {
+#pragma unroll 1
+            for (int turn = 0; turn < First::TURNS; ++turn) {
+                const auto piece = First::input(x, turn);
+                const char* slot_a = ring.next();
+                First::add(sums_a, slot_a, a, row, piece, turn);
+                const char* slot_b = ring.next();
+                Second::add(sums_b, slot_b, b, row, piece, turn);
+            }
+        } else {
+            add_rows<First>(sums_a, ring, a, row, x);
+            add_rows<Second>(sums_b, ring, b, row, x);
+        }
+    }
+};

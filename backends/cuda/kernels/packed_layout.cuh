@@ -60,25 +60,25 @@ struct Packed {
 // the caller put behind them.
 __device__ __forceinline__ uint4 load_streaming(const void* address) {
     uint4 value;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+    asm volatile("ld.global.nc.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
                  : "l"(address));
     return value;
 }
 
-// Loads sub-block `block` of a row of a quantized matrix; computes nothing, so that several can be under way.
+// Loads sub-block `block` of the row whose first one is `first`, counted through the matrix; computes nothing, so that
+// several can be under way. No matrix has 2^31 sub-blocks.
 template <Type T>
-__device__ __forceinline__ Packed<T> load_packed(const Matrix& w, long long row, int block) {
+__device__ __forceinline__ Packed<T> load_packed_block(const Matrix& w, unsigned first, unsigned block) {
     static_assert(!is_dense(T), "only quantized matrices are packed");
-    const long long num_blocks = w.cols >> 5;
-    const long long at = row * num_blocks + block;
+    const unsigned at = first + block;
     Packed<T> p;
     if constexpr (T == Q8_0) {
-        const unsigned char* quants = w.quants + (row * num_blocks + at) * 16;
+        const uint4* quants = (const uint4*)w.quants + (first + at);
         p.quants = load_streaming(quants);
-        p.upper = load_streaming(quants + num_blocks * 16);
+        p.upper = load_streaming(quants + (w.cols >> 5));
     } else {
-        p.quants = load_streaming(w.quants + at * 16);
+        p.quants = load_streaming((const uint4*)w.quants + at);
     }
     if constexpr (has_fifth_bit(T)) p.high.x = __ldg((const unsigned int*)w.high + at);
     if constexpr (has_super_block(T)) {
@@ -96,4 +96,9 @@ __device__ __forceinline__ Packed<T> load_packed(const Matrix& w, long long row,
         p.scales = __ldg((const unsigned short*)w.scales + at);
     }
     return p;
+}
+
+template <Type T>
+__device__ __forceinline__ Packed<T> load_packed(const Matrix& w, long long row, int block) {
+    return load_packed_block<T>(w, static_cast<unsigned>(row * (w.cols >> 5)), block);
 }

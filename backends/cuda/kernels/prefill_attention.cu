@@ -5,9 +5,10 @@
 //   positions [T]            consecutive; the first is read, so that one graph serves all places
 //   pages                    keys and values of all positions up to the last of those
 //   sinks    [N]             one more logit in a head's softmax, of no position; or none
-//   y        [T, y_stride]   bfloat16, zero past column N * D; y_stride even
+//   y                        panels (panels.cuh) of N * D columns
+//   chunk_tokens             T, in device memory
 //
-// Launch: grid (ceil(T / QUERIES), N), block THREADS, dynamic shared memory shared_bytes (below). D: multiples of 8
+// Launch: grid (at least ceil(T / QUERIES), N), block THREADS, dynamic shared memory shared_bytes (below). D: multiples of 8
 // up to 256. `window` 0: none, else a position sees that many at most, itself included.
 //
 // A warp holds 16 queries; all walk over KEYS positions at a time, which start at multiples of KEYS: what a query
@@ -16,6 +17,7 @@
 // Source: Dao 2023, alg. 1 (arXiv:2307.08691); Milakov & Gimelshein 2018 (arXiv:1805.02867), the running softmax.
 #include "half.cuh"
 #include "kv_pages.cuh"
+#include "panels.cuh"
 #include "pdl.cuh"
 #include "tensor_core.cuh"
 #include "vector.cuh"
@@ -139,18 +141,20 @@ __device__ void add_values(float (&sums)[Softmax<D>::COLUMN_TILES][4], const flo
 
 template <int D>
 __global__ void __launch_bounds__(THREADS, 2)
-attention(const unsigned short* queries, KvPages pages, const int* positions, int num_tokens, int num_heads,
-          int window, Vector sinks, unsigned short* y, int y_stride) {
+attention(const unsigned short* queries, KvPages pages, const int* positions, const int* chunk_tokens, int num_heads,
+          int window, Vector sinks, Panels y) {
     let_next_start();
+    const int num_tokens = *chunk_tokens;
+    const int first_token = ((num_tokens - 1) / QUERIES - static_cast<int>(blockIdx.x)) * QUERIES;  // who see most start first
+    if (first_token < 0) return;
+    const int first = positions[0] + first_token;  // which no kernel writes
+    const int end = positions[0] + min(first_token + QUERIES, num_tokens);  // of what the block sees
     wait_for_previous();
     extern __shared__ uint4 shared[];
     unsigned short* query_tile = reinterpret_cast<unsigned short*>(shared);
     unsigned short* key_tile = query_tile + QUERIES * Rows<D>::STRIDE;
     unsigned short* value_tile = key_tile + KEYS * Rows<D>::STRIDE;
-    const int first_token = (gridDim.x - 1 - blockIdx.x) * QUERIES;  // those that see most start first
     const int head = blockIdx.y, kv_head = head / (num_heads / pages.num_kv_heads);
-    const int first = positions[0] + first_token;
-    const int end = positions[0] + min(first_token + QUERIES, num_tokens);  // of what the block sees
     const auto start_keys = [&](unsigned short* tile, int row_head, int from) {
         Rows<D>::start_copy(tile, KEYS, queries, [&](int i) -> const unsigned short* {
             return from + i < end ? kv_row(pages, row_head, from + i) : nullptr;
@@ -200,12 +204,11 @@ attention(const unsigned short* queries, KvPages pages, const int* positions, in
         total += __shfl_xor_sync(0xffffffffu, total, 2);
         if (token >= num_tokens) continue;
         if (sinks.data != nullptr) total += power_of_2((element(sinks, head) - softmax.highest[r]) * LOG2_E);
-        unsigned short* row = y + static_cast<long long>(token) * y_stride;
 #pragma unroll
         for (int n = 0; n < D / 8; ++n)
-            *reinterpret_cast<unsigned*>(row + head * D + n * 8 + column) =
+            *y.pair(token, head * D + n * 8 + column) =
                 floats_to_bf16x2(softmax.sums[n][2 * r] / total, softmax.sums[n][2 * r + 1] / total);
         if (head == num_heads - 1)
-            for (int i = num_heads * D + lane % 4; i < y_stride; i += 4) row[i] = 0;
+            for (int i = num_heads * D + column; i < y.num_panels() * PANEL; i += 8) *y.pair(token, i) = 0;
     }
 }

@@ -1,41 +1,80 @@
-// expert_matmul: every expert's matrix on the tokens that chose it. Letters: P = (token, slot) pairs, N = rows of an
-// expert's matrix, K = columns, E = experts, C = capacity of an expert's list.
+// Every expert's matrices on the tokens that chose it. Letters: P = (token, slot) pairs, N = rows of an expert's
+// matrix, K = columns, E = experts. x are panels whose rows are the pairs sorted by expert (prefill_experts.cu).
 //
-//   x       [P / pairs_per_x_row, x_stride]  bfloat16, zero past column K; x_stride a multiple of 64
-//   w       [E * N, K]                       packed, of type `TYPE`
-//   bias    [E, N]                           or none
-//   y       [P, y_stride]                    float32, N columns from where `y` points
-//   counts  [E]                              pairs of each expert, at most C
-//   pairs   [E, C]                           their indices
+//   expert_swiglu_product  y panels of the same rows: the clamped swiglu of the expert's gate and up matrices
+//   expert_product         y [P, y_stride] float32, a row a pair
 //
-// Launch: grid (ceil(C / TOKENS), ceil(N / ROWS), E), block and shared memory as `matmul`. Blocks past an expert's
-// count leave at once: the host need not know the counts.
+//   w      [E * N, K], bias [E * N] or none; num_rows is N
+//   lists  see ExpertLists
+//
+// Launch: grid (ceil(most pairs of an expert / TOKENS), blocks of rows, E), the rest as prefill_matmul.cu. Blocks past
+// an expert's count leave: the host need not know the counts.
+#include "activations.cuh"
+#include "expert_lists.cuh"
 #include "matmul_tile.cuh"
-#include "pdl.cuh"
-#include "vector.cuh"
 
-template <Type TYPE, int TOKENS, int ROWS>
-__global__ void __launch_bounds__(2 * ROWS, least_blocks<TYPE, TOKENS>())
-expert_matmul(const unsigned short* x, int x_stride, Matrix w, Vector bias, float* y,
-              int y_stride, int num_rows, const int* counts, const int* pairs,
-              int capacity, int pairs_per_x_row) {
+extern __shared__ __align__(1024) unsigned short shared_slots[];
+
+template <Type GATE, Type UP, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, GATE, UP>())
+expert_swiglu_product(const Panels x, const __grid_constant__ Linear gate, const __grid_constant__ Linear up,
+                      float alpha, float limit, const Panels y, const ExpertLists lists) {
     let_next_start();
     wait_for_previous();
-    extern __shared__ uint4 shared[];
-    const int first_token = blockIdx.x * TOKENS, first_tile_row = blockIdx.y * ROWS;
-    const int expert = blockIdx.z, count = counts[expert];
-    if (first_token >= count) return;
-    const int* own = pairs + static_cast<long long>(expert) * capacity + first_token;
-    const long long first_row = static_cast<long long>(expert) * num_rows;
-    const auto token_row = [&](int i) { return first_token + i < count ? own[i] / pairs_per_x_row : -1; };
-    const int num_tile_rows = num_rows - first_tile_row;
-    MatmulLoop<TYPE, TOKENS, ROWS> loop(reinterpret_cast<unsigned short*>(shared), x, x_stride, token_row, w,
-                                        first_row + first_tile_row, num_tile_rows);
-    loop.run();
-    const auto bias_of = [&](int row) { return element_or(bias, first_row + first_tile_row + row, 0.0f); };
-    const auto target = [&](int token) {
-        const bool is_inside = first_token + token < count;
-        return is_inside ? y + static_cast<long long>(own[token]) * y_stride + first_tile_row : nullptr;
+    const int expert = blockIdx.z, first = blockIdx.x * S::TOKENS, count = lists.counts[expert] - first;
+    if (count <= 0) return;
+    const int first_pair = lists.starts[expert] + first;
+    const int expert_row = expert * gate.num_rows;
+    typename S::template Tile<GATE, UP> tile;
+    const auto first_row = [](int r) { return 8 * S::row_tile(blockIdx.y, r); };
+    const auto rows_of = [&](int r) {
+        const int row = expert_row + first_row(r);
+        return SixteenRows<GATE, UP>(gate.w, up.w, row, row, expert_row + gate.num_rows);
     };
-    loop.write(num_tile_rows, bias_of, target, false);
+    tile.run(shared_slots, rows_of, x, first_pair);
+    tile.each([&](int k, int r, int m) {
+        const int row = first_row(r) + row_of_lane();
+        const int own = expert_row + min(row, gate.num_rows - 1);
+        const float gate_bias = element_or(gate.bias, own, 0.0f), up_bias = element_or(up.bias, own, 0.0f);
+        const float(&sums)[4] = tile.sums[k];
+        const float inside[2] = {clamped_swiglu(sums[0] + gate_bias, sums[2] + up_bias, alpha, limit),
+                                 clamped_swiglu(sums[1] + gate_bias, sums[3] + up_bias, alpha, limit)};
+        store_activations(inside, row, y, [&](int i) {
+            const int pair = 8 * m + token_of_lane(i);
+            return pair < count ? first_pair + pair : -1;
+        });
+    });
+}
+
+template <Type T, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
+expert_product(const Panels x, const __grid_constant__ Linear linear, float* y, int y_stride,
+               const ExpertLists lists) {
+    let_next_start();
+    wait_for_previous();
+    const int expert = blockIdx.z, first = blockIdx.x * S::TOKENS, count = lists.counts[expert] - first;
+    if (count <= 0) return;
+    const int first_pair = lists.starts[expert] + first;
+    const int expert_row = expert * linear.num_rows;
+    typename S::template Tile<T, T> tile;
+    const auto rows_of = [&](int r) {
+        const int row = expert_row + 16 * S::row_tile(blockIdx.y, r);
+        return SixteenRows<T, T>(linear.w, linear.w, row, row + 8, expert_row + linear.num_rows);
+    };
+    tile.run(shared_slots, rows_of, x, first_pair);
+    tile.each([&](int k, int r, int m) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+            const int row = 16 * S::row_tile(blockIdx.y, r) + 8 * n + row_of_lane();
+            if (row >= linear.num_rows) continue;
+            const float bias = element_or(linear.bias, expert_row + row, 0.0f);
+#pragma unroll
+            for (int i = 0; i < 2; ++i) {
+                const int pair = 8 * m + token_of_lane(i);
+                if (pair < count)
+                    y[static_cast<long long>(lists.pairs[first_pair + pair]) * y_stride + row] =
+                        tile.sums[k][2 * n + i] + bias;
+            }
+        }
+    });
 }

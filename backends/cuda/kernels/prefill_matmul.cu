@@ -1,32 +1,149 @@
-// matmul: y = x @ w^T + bias, or y += that, on the tensor cores. Letters: T = tokens, N = rows of w, K = columns.
+// Matrix products of a chunk on the tensor cores, and what follows each. Letters: T = tokens, N = rows of W, K =
+// columns. x are panels (panels.cuh) of K columns.
 //
-//   x     [T, x_stride]  bfloat16, zero past column K; x_stride a multiple of 64
-//   w     [N, K]         packed, of type `TYPE`
-//   bias  [N]            or none
-//   y     [T, y_stride]  float32, N columns from where `y` points
+//   stack_product   y [T, y_stride] float32: up to three matrices of types A, B, C beside each other
+//   add_product     y [T, y_stride] float32 += W @ x + bias
+//   swiglu_product  y panels of N columns: swiglu of a gate and an up matrix of N rows each
+//   gelu_product    the same of gelu and one matrix
 //
-// Launch: grid (ceil(T / TOKENS), ceil(N / ROWS)): blocks that share rows of w run side by side and find them in
-// L2. Block 2 * ROWS; dynamic shared memory 4 * 64 * (TOKENS + ROWS) bytes. See matmul_tile.cuh.
+// T lies in device memory, so that one graph serves all chunks up to a size; blocks past it leave at once. Launch:
+// grid (ceil(most T / TOKENS), blocks of rows), so that blocks that share rows of W run side by side and find them in
+// L2; block S::THREADS; dynamic shared memory as prefill_tile.py has it. A block has 16 * S::ROW_TILES rows of W, of
+// swiglu_product half of them of either matrix; the last two kernels' fill up y's panels.
+#include "activations.cuh"
 #include "matmul_tile.cuh"
-#include "pdl.cuh"
-#include "vector.cuh"
 
-template <Type TYPE, int TOKENS, int ROWS>
-__global__ void __launch_bounds__(2 * ROWS, least_blocks<TYPE, TOKENS>())
-matmul(const unsigned short* x, int x_stride, Matrix w, Vector bias, float* y, int y_stride,
-       int num_tokens, int num_rows, int adds) {
-    let_next_start();
-    extern __shared__ uint4 shared[];
-    const int first_token = blockIdx.x * TOKENS, first_tile_row = blockIdx.y * ROWS;
-    const auto token_row = [&](int i) { return first_token + i < num_tokens ? first_token + i : -1; };
-    const int num_tile_rows = num_rows - first_tile_row;
-    MatmulLoop<TYPE, TOKENS, ROWS> loop(reinterpret_cast<unsigned short*>(shared), x, x_stride, token_row, w,
-                                        first_tile_row, num_tile_rows);
-    loop.run();
-    const auto bias_of = [&](int row) { return element_or(bias, first_tile_row + row, 0.0f); };
-    const auto target = [&](int token) {
-        float* row = y + static_cast<long long>(first_token + token) * y_stride + first_tile_row;
-        return first_token + token < num_tokens ? row : nullptr;
+extern __shared__ __align__(1024) unsigned short shared_slots[];
+
+// Up to three matrices; those that are missing have no rows.
+struct LinearStack {
+    Linear of[3];
+};
+
+// Multiplies the block's rows of one matrix, `block` counted within it.
+template <Type T, typename S>
+__device__ inline void multiply(typename S::template Tile<T, T>& tile, const Panels& x, const Linear& linear, int block) {
+    const auto rows_of = [&](int r) {
+        const int row = 16 * S::row_tile(block, r);
+        return SixteenRows<T, T>(linear.w, linear.w, row, row + 8, linear.num_rows);
     };
-    loop.write(num_tile_rows, bias_of, target, adds);
+    tile.run(shared_slots, rows_of, x, blockIdx.x * S::TOKENS);
+}
+
+// Into columns of y, or onto them.
+template <Type T, typename S, bool ADDS>
+__device__ inline void multiply_into(const Panels& x, const Linear& linear, int block, int num_tokens, float* y,
+                                     int y_stride) {
+    typename S::template Tile<T, T> tile;
+    multiply<T, S>(tile, x, linear, block);
+    // write(place of a result in y, its row): for each of a tile's results of this lane that exists.
+    const auto each_place = [&](int r, int m, auto write) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n)
+#pragma unroll
+            for (int i = 0; i < 2; ++i) {
+                const int row = 16 * S::row_tile(block, r) + 8 * n + row_of_lane();
+                const long long token = blockIdx.x * S::TOKENS + 8 * m + token_of_lane(i);
+                if (row < linear.num_rows && token < num_tokens) write(y[token * y_stride + row], row, 2 * n + i);
+            }
+    };
+    constexpr int BATCH = 4;  // of tiles whose loads are all before the first store, so that they are under way together
+#pragma unroll
+    for (int batch = 0; batch * BATCH < decltype(tile)::TILES; ++batch) {
+        float before[BATCH][4] = {};
+        tile.each([&](int k, int r, int m) {
+            if (!ADDS || k / BATCH != batch) return;
+            each_place(r, m, [&](const float& place, int, int i) { before[k % BATCH][i] = place; });
+        });
+        tile.each([&](int k, int r, int m) {
+            if (k / BATCH != batch) return;
+            each_place(r, m, [&](float& place, int row, int i) {
+                place = before[k % BATCH][i] + (tile.sums[k][i] + element_or(linear.bias, row, 0.0f));
+            });
+        });
+    }
+}
+
+template <Type A, Type B, Type C, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, A, B, C>())
+stack_product(const Panels x, const __grid_constant__ LinearStack stack, float* y, int y_stride,
+              const int* chunk_tokens) {
+    let_next_start();
+    const int num_tokens = *chunk_tokens;
+    if (static_cast<int>(blockIdx.x) * S::TOKENS >= num_tokens) return;
+    int which = 0, block = blockIdx.y;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+        const int num_blocks = (stack.of[i].num_rows + 16 * S::ROW_TILES - 1) / (16 * S::ROW_TILES);
+        if (which == i && block >= num_blocks) {
+            which = i + 1;
+            block -= num_blocks;
+            y += stack.of[i].num_rows;
+        }
+    }
+    if (A == B && B == C)
+        multiply_into<A, S, false>(x, stack.of[which], block, num_tokens, y, y_stride);
+    else if (which == 0)
+        multiply_into<A, S, false>(x, stack.of[0], block, num_tokens, y, y_stride);
+    else if (which == 1)
+        multiply_into<B, S, false>(x, stack.of[1], block, num_tokens, y, y_stride);
+    else
+        multiply_into<C, S, false>(x, stack.of[2], block, num_tokens, y, y_stride);
+}
+
+template <Type T, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
+add_product(const Panels x, const __grid_constant__ Linear linear, float* y, int y_stride, const int* chunk_tokens) {
+    let_next_start();
+    const int num_tokens = *chunk_tokens;
+    if (static_cast<int>(blockIdx.x) * S::TOKENS >= num_tokens) return;
+    multiply_into<T, S, true>(x, linear, blockIdx.y, num_tokens, y, y_stride);
+}
+
+template <Type GATE, Type UP, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, GATE, UP>())
+swiglu_product(const Panels x, const __grid_constant__ Linear gate, const __grid_constant__ Linear up, const Panels y,
+               const int* chunk_tokens) {
+    let_next_start();
+    const int num_tokens = *chunk_tokens, first_token = blockIdx.x * S::TOKENS;
+    if (first_token >= num_tokens) return;
+    typename S::template Tile<GATE, UP> tile;
+    const auto first_row = [](int r) { return 8 * S::row_tile(blockIdx.y, r); };
+    const auto rows_of = [&](int r) {
+        return SixteenRows<GATE, UP>(gate.w, up.w, first_row(r), first_row(r), gate.num_rows);
+    };
+    tile.run(shared_slots, rows_of, x, first_token);
+    tile.each([&](int k, int r, int m) {
+        const int row = first_row(r) + row_of_lane(), own = min(row, gate.num_rows - 1);
+        const float gate_bias = element_or(gate.bias, own, 0.0f), up_bias = element_or(up.bias, own, 0.0f);
+        const float(&sums)[4] = tile.sums[k];
+        const float inside[2] = {swiglu(sums[0] + gate_bias, sums[2] + up_bias),
+                                 swiglu(sums[1] + gate_bias, sums[3] + up_bias)};
+        store_activations(inside, row, y, [&](int i) {
+            const int token = first_token + 8 * m + token_of_lane(i);
+            return token < num_tokens ? token : -1;
+        });
+    });
+}
+
+template <Type T, typename S>
+__global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
+gelu_product(const Panels x, const __grid_constant__ Linear linear, const Panels y, const int* chunk_tokens) {
+    let_next_start();
+    const int num_tokens = *chunk_tokens, first_token = blockIdx.x * S::TOKENS;
+    if (first_token >= num_tokens) return;
+    typename S::template Tile<T, T> tile;
+    multiply<T, S>(tile, x, linear, blockIdx.y);
+    tile.each([&](int k, int r, int m) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+            const int row = 16 * S::row_tile(blockIdx.y, r) + 8 * n + row_of_lane();
+            const float bias = element_or(linear.bias, min(row, linear.num_rows - 1), 0.0f);
+            const float inside[2] = {gelu(tile.sums[k][2 * n] + bias), gelu(tile.sums[k][2 * n + 1] + bias)};
+            store_activations(inside, row, y, [&](int i) {
+                const int token = first_token + 8 * m + token_of_lane(i);
+                return token < num_tokens ? token : -1;
+            });
+        }
+    });
 }

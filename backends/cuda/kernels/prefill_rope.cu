@@ -9,7 +9,7 @@
 //   positions    [T]                consecutive; the first is read, so that one graph serves all places
 //   pages                           keys and values of those positions are written
 //
-// Launch: grid (T), block THREADS, no dynamic shared memory. R <= D <= 256, R even.
+// Launch: grid (at least T, which lies in device memory; ceil((N + 2M) / WARPS)), block THREADS, no dynamic shared memory. R <= D <= 256, R even.
 // Source: Su et al. 2021, eq. 34 (arXiv:2104.09864).
 #include "half.cuh"
 #include "kv_pages.cuh"
@@ -18,6 +18,7 @@
 #include "vector.cuh"
 
 constexpr int THREADS = 256;
+constexpr int WARPS = THREADS / 32;
 constexpr int MAX_HEAD_DIM = 256;
 
 struct Rope {
@@ -54,35 +55,37 @@ __device__ float turned(const float* head, int i, const Vector& norm, float norm
 
 __global__ void __launch_bounds__(THREADS, 4)
 rope(const float* qkv, int num_heads, Vector query_norm, Vector key_norm, float query_eps, float key_eps,
-     Rope rope, float query_scale, unsigned short* queries, KvPages pages, const int* positions) {
+     Rope rope, float query_scale, unsigned short* queries, KvPages pages, const int* positions,
+     const int* num_tokens) {
     let_next_start();
-    wait_for_previous();
+    if (static_cast<int>(blockIdx.x) >= *num_tokens) return;
     __shared__ float2 turns[MAX_HEAD_DIM / 2];
     const long long token = blockIdx.x;
     const int position = positions[0] + blockIdx.x, lane = threadIdx.x % 32;
     const int head_dim = pages.head_dim, num_kv_heads = pages.num_kv_heads;
     const int num_all = num_heads + 2 * num_kv_heads;
-    rotations(rope, position, turns);
+    rotations(rope, position, turns);  // of what no kernel writes
     __syncthreads();
-    for (int h = threadIdx.x / 32; h < num_all; h += THREADS / 32) {  // a warp a head
-        const float* head = qkv + (token * num_all + h) * head_dim;
-        if (h >= num_heads + num_kv_heads) {
-            unsigned short* target = kv_row(pages, h - num_heads, position);
-            for (int i = lane; i < head_dim; i += 32) target[i] = float_to_f16(head[i]);
-            continue;
-        }
-        const bool is_query = h < num_heads;
-        const Vector norm = is_query ? query_norm : key_norm;
-        float norm_scale = 1.0f;
-        if (norm.data != nullptr) {
-            float squares = 0.0f;
-            for (int i = lane; i < head_dim; i += 32) squares += head[i] * head[i];
-            norm_scale = 1.0f / sqrtf(warp_sum(squares) / head_dim + (is_query ? query_eps : key_eps));
-        }
-        unsigned short* target =
-            is_query ? queries + (token * num_heads + h) * head_dim : kv_row(pages, h - num_heads, position);
-        const float scale = is_query ? query_scale : 1.0f;
-        for (int i = lane; i < head_dim; i += 32)
-            target[i] = float_to_f16(scale * turned(head, i, norm, norm_scale, rope, turns));
+    wait_for_previous();
+    const int h = blockIdx.y * WARPS + threadIdx.x / 32;  // a warp a head
+    if (h >= num_all) return;
+    const float* head = qkv + (token * num_all + h) * head_dim;
+    if (h >= num_heads + num_kv_heads) {
+        unsigned short* target = kv_row(pages, h - num_heads, position);
+        for (int i = lane; i < head_dim; i += 32) target[i] = float_to_f16(head[i]);
+        return;
     }
+    const bool is_query = h < num_heads;
+    const Vector norm = is_query ? query_norm : key_norm;
+    float norm_scale = 1.0f;
+    if (norm.data != nullptr) {
+        float squares = 0.0f;
+        for (int i = lane; i < head_dim; i += 32) squares += head[i] * head[i];
+        norm_scale = 1.0f / sqrtf(warp_sum(squares) / head_dim + (is_query ? query_eps : key_eps));
+    }
+    unsigned short* target =
+        is_query ? queries + (token * num_heads + h) * head_dim : kv_row(pages, h - num_heads, position);
+    const float scale = is_query ? query_scale : 1.0f;
+    for (int i = lane; i < head_dim; i += 32)
+        target[i] = float_to_f16(scale * turned(head, i, norm, norm_scale, rope, turns));
 }

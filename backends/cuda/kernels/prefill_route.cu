@@ -6,13 +6,13 @@
 //   chosen  [T, A]  the expert in each slot, the highest logit first; of equal logits the lower expert
 //   shares  [T, A]  softmax over a token's chosen experts
 //
-// Launch: grid (ceil(T / ROUTED_TOKENS)), block THREADS, dynamic shared memory 4 * ROUTED_TOKENS * (E + A) bytes.
+// T lies in device memory. Launch: grid (at least ceil(T / ROUTED_TOKENS)), block THREADS, dynamic shared memory 4 * ROUTED_TOKENS * (E + A) bytes.
 #include "packed.cuh"
 #include "pdl.cuh"
 #include "reduce.cuh"
 #include "vector.cuh"
 
-constexpr int THREADS = 256;
+constexpr int THREADS = 512;
 constexpr int WARPS = THREADS / 32;
 constexpr int ROUTED_TOKENS = 4;  // of a block, which read the router's weights once
 
@@ -25,7 +25,19 @@ __device__ void add_products(float (&sums)[ROUTED_TOKENS], const Matrix& router,
 #pragma unroll
         for (int t = 0; t < ROUTED_TOKENS; ++t) sums[t] = fmaf(weight, x[t][i], sums[t]);
     };
-    if constexpr (is_dense(TYPE)) {
+    if (TYPE == F32 && hidden_size % 4 == 0) {  // four at a time, so that there are more under way
+        const auto fours = [](const void* floats, long long at) { return static_cast<const float4*>(floats)[at]; };
+#pragma unroll 3
+        for (int i = lane; i < hidden_size / 4; i += 32) {
+            const float4 weight = fours(router.quants, expert * (router.cols / 4) + i);
+#pragma unroll
+            for (int t = 0; t < ROUTED_TOKENS; ++t) {
+                const float4 own = fours(x[t], i);
+                sums[t] = fmaf(weight.x, own.x, fmaf(weight.y, own.y, fmaf(weight.z, own.z, fmaf(weight.w, own.w, sums[t]))));
+            }
+        }
+    } else if constexpr (is_dense(TYPE)) {
+#pragma unroll 6
         for (int i = lane; i < hidden_size; i += 32)
             add(load_element<TYPE>(router.quants, expert * router.cols + i), i);
     } else {
@@ -48,9 +60,11 @@ __device__ int rank_of(const float* logits, int num_experts, int expert) {
 
 template <Type TYPE>
 __global__ void __launch_bounds__(THREADS)
-route(const float* x, Matrix router, Vector bias, int* chosen, float* shares, int num_tokens,
+route(const float* x, Matrix router, Vector bias, int* chosen, float* shares, const int* chunk_tokens,
       int num_experts, int num_active) {
     let_next_start();
+    const int num_tokens = *chunk_tokens;
+    if (static_cast<int>(blockIdx.x) * ROUTED_TOKENS >= num_tokens) return;
     wait_for_previous();
     extern __shared__ float logits[];  // [ROUTED_TOKENS, E], then the chosen ones, [ROUTED_TOKENS, A]
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_token = blockIdx.x * ROUTED_TOKENS;

@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,85 @@ def test_a_range_outside_the_tensor_is_the_callers_mistake(open_bytes: Open, off
 
     with pytest.raises(ValueError, match="not inside w"):
         file.read(file.tensors["w"], offset_bytes=offset, size_bytes=size)
+
+
+@pytest.mark.req("M0-W-1221")
+def test_a_buffer_is_filled_with_the_stored_bytes(open_bytes: Open) -> None:
+    file = open_bytes(every_feature().build())
+    buffer = bytearray(b"-" * 6)
+
+    file.read_into(memoryview(buffer)[1:5], file.tensors["q4_0"], offset_bytes=68)
+
+    assert b"-" + bytes([100, 101, 102, 103]) + b"-" == bytes(buffer)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 33), (32, 1), (-1, 4), (2**63, 1)])
+def test_a_buffer_cannot_be_filled_from_outside_the_tensor(open_bytes: Open, offset: int, size: int) -> None:
+    file = open_bytes(GgufBytes().build())
+
+    with pytest.raises(ValueError, match="not inside w"):
+        file.read_into(memoryview(bytearray(size)), file.tensors["w"], offset_bytes=offset)
+
+
+@pytest.mark.req("M0-W-1221", "M0-W-1222")
+def test_filling_buffers_maps_nothing_of_the_file(tmp_path: Path) -> None:
+    file = large_file(tmp_path / "m.gguf", 64 * MIB)
+    buffer = memoryview(bytearray(MIB))
+    before = mapped_file_bytes()
+
+    for offset in range(0, 64 * MIB, MIB):
+        file.read_into(buffer, file.tensors["w"], offset_bytes=offset)
+
+    assert mapped_file_bytes() - before < MIB
+    file.close()
+
+
+def test_several_threads_fill_buffers_at_once(open_bytes: Open) -> None:
+    data = os.urandom(4096)
+    file = open_bytes(GgufBytes(tensors=[tensor(dims=(1024,))], data=data).build())
+
+    def read(offset: int) -> bytes:
+        buffer = bytearray(8)
+        file.read_into(memoryview(buffer), file.tensors["w"], offset_bytes=offset)
+        return bytes(buffer)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert data == b"".join(threads.map(read, range(0, 4096, 8)))
+
+
+@pytest.mark.req("M0-W-1210", "M0-W-1221")
+def test_a_buffer_that_a_cut_file_cannot_fill_is_an_error_that_says_so(tmp_path: Path) -> None:
+    file = large_file(tmp_path / "m.gguf", 4 * MIB)
+    os.truncate(file.path, 2 * MIB)
+
+    with pytest.raises(ModelLoadFailed, match=f"as when it was opened, got {2 * MIB}"):
+        file.read_into(memoryview(bytearray(MIB)), file.tensors["w"], offset_bytes=3 * MIB // 2)
+
+
+def test_a_closed_file_fills_no_buffer_and_keeps_no_descriptor(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    file = large_file(tmp_path / "m.gguf", MIB)
+    while_open = len(os.listdir("/proc/self/fd"))
+
+    file.close()
+    file.close()
+
+    assert before < while_open
+    assert before == len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ValueError, match="is closed"):
+        file.read_into(memoryview(bytearray(1)), file.tensors["w"], offset_bytes=0)
+
+
+@pytest.mark.parametrize("content", [b"GGML" + bytes(60), b""], ids=["no GGUF", "empty"])
+def test_a_file_that_is_refused_keeps_no_descriptor(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(content)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(ModelLoadFailed):
+        GgufModelFileOpener().open(str(path))
+
+    assert before == len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.req("M0-W-1210", "M0-W-1221")

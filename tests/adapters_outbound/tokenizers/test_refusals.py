@@ -139,3 +139,14 @@ def test_the_facts_are_there_for_programs_too() -> None:
     expected = {"model_path": PATH, "key": "tokenizer.ggml.eos_token_id", "expected": f"a token id below {N}"}
 
     assert expected | {"actual": f"{N}"} == refusal_of(metadata_of(keys={"eos_token_id": N})).facts
+
+
+@pytest.mark.parametrize(
+    ("merge", "message"),
+    [("ab c", "'ab' and 'c', but 'ab' is no token"), ("a bc", "'a' and 'bc', but 'bc' is no token")],
+)
+def test_a_merge_of_no_token_is_refused_even_where_it_makes_one(merge: str, message: str) -> None:
+    metadata = metadata_of(("abc", NORMAL), merges=(merge,))
+
+    with pytest.raises(ModelLoadFailed, match=re.escape(f"{NOT_ONE} {message}")):
+        build_tokenizer(metadata, path=PATH)

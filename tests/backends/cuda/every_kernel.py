@@ -2,9 +2,10 @@
 
 from backends.cuda.compiler import KernelSource
 from backends.cuda.packed import DENSE_TYPES
-from backends.cuda.prefill_matmul import TILES, expert_matmul_source, matmul_source
+from backends.cuda.prefill_matmul import matmul_source
+from backends.cuda.prefill_tile import TILES
 from backends.cuda.sampler import Method
-from backends.cuda.upload import repack_source
+from backends.cuda.staging import repack_source
 from ports.tensor_types import TensorType
 
 HEAD_DIMS = (8, 16, 64, 72, 80, 96, 112, 128, 192, 256)
@@ -16,8 +17,22 @@ def _each_type(file: str, name: str, types: list[TensorType]) -> list[KernelSour
     return [KernelSource(file, name.format(tensor_type.name)) for tensor_type in types]
 
 
-MATMULS = [matmul_source(tensor_type, tile) for tensor_type in TensorType for tile in TILES]
-EXPERT_MATMULS = [expert_matmul_source(tensor_type, tile) for tensor_type in TensorType for tile in TILES]
+_NUM_MATRICES = {
+    "stack_product": 3,
+    "add_product": 1,
+    "swiglu_product": 2,
+    "gelu_product": 1,
+    "expert_swiglu_product": 2,
+    "expert_product": 1,
+}
+
+# Of matrices of one type; those of several are what models have.
+MATMULS = [
+    matmul_source(kernel, [tensor_type] * num_matrices, tile)
+    for kernel, num_matrices in _NUM_MATRICES.items()
+    for tensor_type in TensorType
+    for tile in TILES
+]
 ROUTES = _each_type("prefill_route.cu", "route<{}>", list(TensorType))
 ATTENTIONS = [KernelSource("prefill_attention.cu", f"attention<{head_dim}>") for head_dim in HEAD_DIMS]
 WITHOUT_PARAMETERS = [
@@ -25,12 +40,11 @@ WITHOUT_PARAMETERS = [
     for file, names in {
         "norm": ("rms_norm", "layer_norm"),
         "rope": ("rope",),
-        "activation": ("swiglu_rows", "clamped_swiglu_rows", "gelu_rows"),
-        "experts": ("list_pairs", "combine"),
+        "experts": ("list_pairs", "sort_rows", "combine"),
     }.items()
     for name in names
 ]
-EVERY_PREFILL_KERNEL = [*MATMULS, *EXPERT_MATMULS, *ROUTES, *ATTENTIONS, *WITHOUT_PARAMETERS]
+EVERY_PREFILL_KERNEL = [*MATMULS, *ROUTES, *ATTENTIONS, *WITHOUT_PARAMETERS]
 
 EVERY_WEIGHT_KERNEL = [
     *_each_type("dequantize.cu", "dequantize<{}>", list(TensorType)),

@@ -27,12 +27,18 @@ except DeviceNotFound as error:
     print(error.message)
 """
 COMPILE = """
-from backends.cuda.compiler import Compiler
+from backends.cuda.compiler import Compiler, KernelSource
 from domain.errors import DeviceNotFound
 try:
-    Compiler("sm_90", None)
+    Compiler("sm_90", None).compile([KernelSource("log_prob.cu", "log_prob")])
 except DeviceNotFound as error:
     print(error.message)
+"""
+WITHOUT_COMPILER_LIBRARY = """
+from cuda.bindings import nvrtc
+def missing(*_):
+    raise RuntimeError("Failed to dlopen libnvrtc.so.13")
+nvrtc.nvrtcVersion = nvrtc.nvrtcCreateProgram = missing
 """
 # Where there is a driver after all, it finds no device.
 WITHOUT_DEVICE = """
@@ -52,6 +58,10 @@ def test_without_the_packages_everything_imports_and_the_first_use_names_them(us
 
     assert "pip install 'worker-orcd[cuda]'" in message
     assert "--backend fake" in message
+
+
+def test_without_the_compilers_library_the_first_kernel_to_compile_says_so() -> None:
+    assert "libnvrtc.so.13) is not installed" in output_of(WITHOUT_COMPILER_LIBRARY + COMPILE)
 
 
 def test_without_a_driver_or_a_visible_device_the_message_says_what_is_missing() -> None:
@@ -76,14 +86,19 @@ def test_a_driver_or_device_that_is_too_old_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("capability", "arch", "can_overlap"),
-    [((8, 0), "sm_80", False), ((8, 9), "sm_89", False), ((9, 0), "sm_90", True), ((12, 0), "sm_120", True)],
+    ("capability", "arch", "features"),
+    [
+        ((8, 0), "sm_80", ("cp.async", "mma.sync")),
+        ((8, 9), "sm_89", ("cp.async", "mma.sync")),
+        ((9, 0), "sm_90a", ("cp.async", "wgmma", "dependent-launch")),
+        ((12, 0), "sm_120", ("cp.async", "mma.sync", "dependent-launch")),
+    ],
 )
-def test_newer_ones_are_taken(capability: tuple[int, int], arch: str, can_overlap: bool) -> None:
+def test_newer_ones_are_taken(capability: tuple[int, int], arch: str, features: tuple[str, ...]) -> None:
     properties = properties_with(driver_version=13000, capability=capability)
     check_age(properties)
 
-    assert (arch, can_overlap) == (properties.arch, properties.can_overlap)
+    assert (arch, features) == (properties.arch, properties.features.choices)
 
 
 def properties_with(*, driver_version: int, capability: tuple[int, int]) -> DeviceProperties:

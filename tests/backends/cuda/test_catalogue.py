@@ -1,5 +1,6 @@
 """Every kernel for every architecture, where there is no GPU: `make kernels` runs this file alone."""
 
+from collections.abc import Set
 from functools import cache
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from backends.cuda.catalogue import kernels_of
 from backends.cuda.compiler import KernelSource
 from domain.architectures import describe
+from ports.model_description import ModelDescription
 from tests.backends.cuda.compiled import DEVICES, complaints_about
 from tests.backends.cuda.every_kernel import (
     EVERY_PREFILL_KERNEL,
@@ -21,22 +23,29 @@ from tests.models.tiny import TinyShape, tiny_model
 pytestmark = pytest.mark.req("M0-W-1201", "M0-W-1421", "M0-W-1430", "M0-W-1435", "M0-W-1702")
 
 
+CHUNK_TOKENS = 512
+
+
+def kernels(model: ModelDescription, arch: str) -> Set[KernelSource]:
+    return kernels_of(model, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
+
+
 @cache
 def kernels_of_reference_models(arch: str) -> frozenset[KernelSource]:
     models = reference_models().values()
-    return frozenset().union(*(kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in models))
+    return frozenset().union(*(kernels(model, arch) for model in models))
 
 
 def decode_attentions(arch: str) -> set[KernelSource]:
     """For heads of every size, alone and in groups."""
     shapes = [TinyShape(head_dim=size, num_kv_heads=count) for size in HEAD_DIMS for count in (1, 2, 4)]
-    kernels = (kernels_of(describe(tiny_model(shape)), num_multiprocessors=DEVICES[arch]) for shape in shapes)
-    return {source for source in set().union(*kernels) if source.file == "decode_attention.cu"}
+    every = (kernels(describe(tiny_model(shape)), arch) for shape in shapes)
+    return {source for source in set().union(*every) if source.file == "decode_attention.cu"}
 
 
 def some_other_kernels(arch: str) -> list[KernelSource]:
     """A sixth of all that can be listed, another for each architecture: together all of them."""
-    toys = (kernels_of(model, num_multiprocessors=DEVICES[arch]) for model in toy_models().values())
+    toys = (kernels(model, arch) for model in toy_models().values())
     listed = (
         EVERY_PREFILL_KERNEL,
         decode_attentions(arch),

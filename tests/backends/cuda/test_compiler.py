@@ -1,6 +1,8 @@
 """Kernels compiled for every architecture, on a machine without a GPU, and kept."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from backends.cuda.cache import default_cache_dir
 from backends.cuda.compile_all import ARCHS, compile_everything, complaints
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.cubin import Cubin
+from backends.cuda.program import nvrtc_version, package_version
 from domain.errors import DeviceError
 
 pytestmark = pytest.mark.req("M0-W-1702")
@@ -32,6 +35,21 @@ __global__ void __launch_bounds__(1024) spills(float* x) {
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < 128; i++) x[i * 1024 + threadIdx.x] = values[127 - i] * values[i];
+}
+"""
+
+SERIALIZED = """
+#include "warpgroup.cuh"
+__global__ void products(float* x, unsigned long long b) {
+    float d[8][4] = {};
+    const unsigned a[4] = {};
+    start_products();
+    warpgroup_product(d, a, b, true);
+    d[0][0] *= 2.0f;  // nobody has waited
+    warpgroup_product(d, a, b, true);
+    commit_products();
+    wait_for_products<0>();
+    for (int i = 0; i < 32; ++i) x[i] = d[i / 4][i % 4];
 }
 """
 
@@ -72,6 +90,45 @@ def test_the_second_start_compiles_nothing(directory: Path) -> None:
 
     assert (1, 0) == (first[1], second[1])
     assert first[0] == second[0]
+
+
+FROM_THE_CACHE = """
+import sys
+from pathlib import Path
+from backends.cuda.compiler import Compiler, KernelSource
+directory = Path(sys.argv[1])
+Compiler("sm_90", directory / "cache", [directory]).compile([KernelSource("scale.cu", "scale<3>")])
+print("libnvrtc" in Path("/proc/self/maps").read_text())
+"""
+
+
+def test_the_second_start_does_not_even_load_the_compiler(directory: Path) -> None:
+    command = [sys.executable, "-c", FROM_THE_CACHE, str(directory)]
+
+    loads = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+
+    assert ["True\n", "False\n"] == loads
+
+
+def test_another_version_of_the_compiler_compiles_anew(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = directory / "nvidia_cuda_nvrtc-99.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: nvidia-cuda-nvrtc\nVersion: 99.1\n")
+    compile_scale(directory)
+
+    monkeypatch.syspath_prepend(directory)
+
+    assert "99.1" == package_version()
+    assert 1 == compile_scale(directory)[1]
+    assert 0 == compile_scale(directory)[1]
+
+
+def test_where_no_package_says_its_version_the_library_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+    assert nvrtc_version() == package_version()
 
 
 def test_many_kernels_at_once_are_each_their_own(directory: Path) -> None:
@@ -174,6 +231,15 @@ def test_a_warning_is_on_record(directory: Path) -> None:
     (warning,) = compile_scale(directory)[0].warnings
 
     assert "factor.cuh(1): warning" in warning
+
+
+def test_products_that_wait_for_each_other_are_a_warning(directory: Path) -> None:
+    """The assembler calls it information, but they take several times as long."""
+    (directory / "serial.cu").write_text(SERIALIZED)
+    source = KernelSource("serial.cu", "products")
+    warnings = Compiler("sm_90a", None, [directory]).compile([source])[source].warnings
+
+    assert any("wgmma.mma_async instructions are serialized" in warning for warning in warnings)
 
 
 def test_local_memory_and_warnings_are_complaints_that_name_the_kernel(directory: Path) -> None:

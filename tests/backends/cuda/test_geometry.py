@@ -1,6 +1,7 @@
 """How the work of a decode kernel is cut: nothing left out, no multiprocessor idle where there is work."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_narrow_matrix_fills_more_of_the_device_when_warps_share_its_columns()
     assert alone.rows < shared.rows  # the same number of warps reads the input less often
 
 
+def test_a_router_is_shared_by_whole_blocks() -> None:
+    """That of GPT-OSS 20B: 32 rows would be work for four blocks."""
+    geometry = row_geometry(
+        32, 2880, num_multiprocessors=132, can_share_columns=True, columns_a_warp=256, most_rows=4
+    )
+
+    assert (1, WARPS, 32) == (geometry.rows, geometry.parts, geometry.num_blocks)
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("num_multiprocessors", DEVICES.values())
 def test_every_query_head_is_served_by_one_block_of_each_split(name: str, num_multiprocessors: int) -> None:
@@ -65,12 +75,24 @@ def test_every_query_head_is_served_by_one_block_of_each_split(name: str, num_mu
         assert (blocks_a_group - 1) * geometry.heads < group_size <= blocks_a_group * geometry.heads
 
 
-@pytest.mark.parametrize("name", reference_models())
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("num_multiprocessors", DEVICES.values())
-def test_splits_fill_the_device(name: str, num_multiprocessors: int) -> None:
+def test_splits_fill_the_device_once(name: str, num_multiprocessors: int) -> None:
     for layer in MODELS[name].layers:
         geometry = attention_geometry(layer.attention, num_multiprocessors)
         partial_results = geometry.num_blocks * geometry.num_splits * geometry.heads
 
-        assert geometry.num_blocks * geometry.num_splits >= num_multiprocessors or geometry.num_splits >= 32
-        assert geometry.partial_floats == partial_results * (layer.attention.head_dim + 2)
+        num_blocks, num_splits = geometry.num_blocks, geometry.num_splits
+        assert num_splits == 1 or num_blocks * num_splits <= num_multiprocessors
+        assert num_splits == 32 or num_blocks * (num_splits + 1) > num_multiprocessors
+        assert geometry.partial_floats == partial_results * (layer.attention.head_dim + 4)
+
+
+@pytest.mark.parametrize("head_dim", [8, 24, 64, 96, 128, 192, 256])
+def test_every_warp_of_attention_has_room_for_a_page_on_the_smallest_multiprocessor(head_dim: int) -> None:
+    attention = replace(MODELS["llama-3.1-8b-q4_k_m"].layers[0].attention, head_dim=head_dim)
+    geometry = attention_geometry(attention, 84)
+    page_bytes = 2 * 2 * 16 * head_dim  # of keys and values
+
+    assert geometry.num_warps * geometry.num_stages * page_bytes < geometry.shared_bytes <= 80 * 1024
+    assert (geometry.num_warps, geometry.num_stages) >= (4, 1)

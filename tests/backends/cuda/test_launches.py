@@ -15,9 +15,9 @@ from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
 from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
 from backends.cuda.prefill_attention import ChunkPointers
-from backends.cuda.prefill_calls import PrefillCalls
+from backends.cuda.prefill_calls import PrefillCalls, chunk_sizes
 from backends.cuda.scratch import lay_out
-from backends.cuda.upload import repack_source
+from backends.cuda.staging import repack_source
 from backends.cuda.weights import DeviceWeights
 from domain.memory_plan import plan_memory
 from ports.model_description import ModelDescription
@@ -36,7 +36,7 @@ SHARED_BYTES_A_BLOCK = {  # CUDA C++ Programming Guide, "Technical Specification
     "sm_80": 163 * 1024,
     "sm_86": 99 * 1024,
     "sm_89": 99 * 1024,
-    "sm_90": 227 * 1024,
+    "sm_90a": 227 * 1024,
     "sm_100": 227 * 1024,
     "sm_120": 99 * 1024,
 }
@@ -72,11 +72,11 @@ class Layout:
         return list(self._decode.step(SequencePointers(D_SEQUENCE, D_SEQUENCE + 4, D_SEQUENCE + 256)))
 
     def prefill(self) -> list[Call]:
-        chunk = ChunkPointers(D_SEQUENCE, D_SEQUENCE + 4096, D_SEQUENCE + 8192)
+        chunk = ChunkPointers(D_SEQUENCE, D_SEQUENCE + 4, D_SEQUENCE + 4096, D_SEQUENCE + 8192)
         return [
             call
-            for num_tokens in (1, 17, 33, self.plan.prefill_chunk_tokens)
-            for call in self._prefill.chunk(chunk, num_tokens)
+            for most_tokens in chunk_sizes(self.plan.prefill_chunk_tokens)
+            for call in self._prefill.chunk(chunk, most_tokens)
         ]
 
     def is_inside(self, address: int) -> bool:
@@ -163,14 +163,14 @@ def test_every_kernel_that_is_launched_is_in_the_catalogue(name: str) -> None:
     wanted = {call.source for call in (*layout(name).decode(), *layout(name).prefill())}
     wanted |= {repack_source(tensor_type) for tensor_type in types} | set(EVERY_SAMPLER_KERNEL)
 
-    assert wanted <= kernels_of(MODELS[name], num_multiprocessors=132)
+    assert wanted <= kernels_of(MODELS[name], chunk_tokens=CHUNK_TOKENS, num_multiprocessors=132)
 
 
 @pytest.mark.parametrize("arch", DEVICES)
 def test_every_block_fits_on_a_multiprocessor(arch: str) -> None:
     for description in reference_models().values():
         model = Layout(description, DEVICES[arch])
-        kernels = kernels_of(description, num_multiprocessors=DEVICES[arch])
+        kernels = kernels_of(description, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
         cubins = compile_everything(kernels, archs=[arch], cache_dir=CACHE_DIR)
         for call in (*model.decode(), *model.prefill()):
             resources = cubins[arch, call.source].resources

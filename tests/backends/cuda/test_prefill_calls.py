@@ -1,16 +1,19 @@
 """Which kernels a chunk asks for, and how its products are cut into tiles."""
 
+from dataclasses import replace
+
 import pytest
 
 from backends.cuda.decode_calls import KvPool
 from backends.cuda.kv_pages import layer_offsets
+from backends.cuda.panels import padded, panels, panels_bytes
 from backends.cuda.prefill_attention import ChunkPointers
-from backends.cuda.prefill_buffers import PrefillBuffers, prefill_sizes
-from backends.cuda.prefill_calls import PrefillCalls, prefill_sources
-from backends.cuda.prefill_matmul import Tile, choose_tile
+from backends.cuda.prefill_buffers import PrefillBuffers, prefill_sizes, sorted_rows
+from backends.cuda.prefill_calls import PrefillCalls, chunk_sizes, prefill_sources
+from backends.cuda.prefill_tile import TILES, choose_tile
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
-from ports.model_description import ModelDescription
+from ports.model_description import Experts, ModelDescription
 from tests.backends.cuda.every_kernel import EVERY_PREFILL_KERNEL
 from tests.models.tiny import TinyShape, tiny_model
 
@@ -26,53 +29,108 @@ def calls_of(description: ModelDescription, *, num_multiprocessors: int = MULTIP
     return PrefillCalls(
         description,
         weights=DeviceWeights(description.tensors, 0),
-        buffers=PrefillBuffers(d_frequencies={rope: 0 for rope in ropes if rope}, **dict.fromkeys(names, 0)),
+        buffers=PrefillBuffers(
+            num_tokens=1, d_frequencies={rope: 0 for rope in ropes if rope}, **dict.fromkeys(names, 0)
+        ),
         pool=KvPool(0, 0, layer_offsets(description)),
         num_multiprocessors=num_multiprocessors,
     )
 
 
+@pytest.mark.parametrize("most_tokens", [1, 16, 100, 200, 512])
+@pytest.mark.parametrize("num_multiprocessors", [1, 4, MULTIPROCESSORS])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_kernels_of_every_chunk_are_named_ahead(architecture: str) -> None:
+def test_the_kernels_of_every_chunk_are_named_ahead(
+    architecture: str, num_multiprocessors: int, most_tokens: int
+) -> None:
     num_kv_heads = 4 if architecture == "gpt2" else 2
     description = describe(tiny_model(TinyShape(architecture, num_kv_heads=num_kv_heads)))
-    ahead = prefill_sources(description, calls_of(description))
+    calls = calls_of(description, num_multiprocessors=num_multiprocessors)
+    ahead = prefill_sources(calls, most_tokens)
 
-    for num_multiprocessors in (1, 4, MULTIPROCESSORS):
-        calls = calls_of(description, num_multiprocessors=num_multiprocessors)
-        asked = {
-            call.source for count in range(1, 200) for call in calls.chunk(ChunkPointers(0, 0, 0), count)
-        }
-        assert asked <= ahead
+    nowhere = ChunkPointers(0, 0, 0, 0)
+    asked = {call.source for size in chunk_sizes(most_tokens) for call in calls.chunk(nowhere, size)}
+    assert asked == ahead
     assert {source for source in ahead if source.file.startswith("prefill")} <= set(EVERY_PREFILL_KERNEL)
+
+
+@pytest.mark.parametrize("most_tokens", [1, 15, 16, 17, 100, 512, 600])
+def test_some_launches_serve_every_chunk_up_to_the_largest(most_tokens: int) -> None:
+    sizes = chunk_sizes(most_tokens)
+
+    assert sorted(set(sizes)) == list(sizes)
+    assert most_tokens == sizes[-1]
+    for num_tokens in range(1, most_tokens + 1):
+        served_by = next(size for size in sizes if size >= num_tokens)
+
+        assert served_by <= max(16, 2 * num_tokens)  # so that at most half of what is launched is idle
 
 
 @pytest.mark.parametrize(
     ("num_tokens", "num_rows", "tile"),
     [
-        (512, 28_672, Tile(128, 128)),
-        (512, 4096, Tile(128, 128)),
-        (512, 896, Tile(64, 64)),  # 28 large tiles would leave most multiprocessors idle
-        (512, 128, Tile(16, 64)),
-        (65, 28_672, Tile(128, 128)),
-        (64, 28_672, Tile(64, 64)),
-        (33, 28_672, Tile(64, 64)),
-        (32, 28_672, Tile(16, 64)),  # half of a larger tile would be nobody's
-        (1, 1, Tile(16, 64)),
+        (512, 28_672, "Many<128, 8>"),
+        (512, 4096, "Many<128, 8>"),
+        (512, 1600, "Many<64, 8>"),  # 52 large tiles would leave most multiprocessors idle
+        (512, 896, "Many<64, 4>"),
+        (512, 500, "Few<4>"),
+        (512, 128, "Few<1>"),
+        (65, 28_672, "Many<128, 8>"),
+        (64, 28_672, "Many<64, 8>"),
+        (33, 28_672, "Many<64, 8>"),
+        (32, 28_672, "Few<4>"),  # half of a larger tile would be nobody's
+        (16, 12_800, "Few<4>"),
+        (16, 6400, "Few<2>"),  # 100 of the next larger tile would be less than a multiprocessor has room for
+        (16, 4096, "Few<1>"),
+        (1, 1, "Few<1>"),
     ],
 )
-def test_a_tile_is_as_large_as_fills_the_device(num_tokens: int, num_rows: int, tile: Tile) -> None:
-    assert tile == choose_tile(num_tokens=num_tokens, num_rows=num_rows, num_multiprocessors=MULTIPROCESSORS)
+def test_a_tile_is_as_large_as_fills_the_device(num_tokens: int, num_rows: int, tile: str) -> None:
+    chosen = choose_tile(num_tokens=num_tokens, num_rows=num_rows, num_multiprocessors=MULTIPROCESSORS)
+
+    assert tile == chosen.source
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_columns", "room"),
+    [(1, 1, (128, 128)), (128, 128, (128, 128)), (129, 2880, (256, 2944))],
+)
+def test_panels_have_room_for_whole_tiles(num_rows: int, num_columns: int, room: tuple[int, int]) -> None:
+    made = panels(0, num_rows=num_rows, num_columns=num_columns)
+
+    assert room == (made.rows, padded(num_columns))
+    assert 2 * room[0] * room[1] == panels_bytes(num_rows=num_rows, num_columns=num_columns)
+    assert made.rows % max(tile.tokens for tile in TILES) == 0
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_buffers_grow_with_the_chunk(architecture: str) -> None:
     num_kv_heads = 4 if architecture == "gpt2" else 2
     description = describe(tiny_model(TinyShape(architecture, num_kv_heads=num_kv_heads)))
-    small, large = prefill_sizes(description, 10), prefill_sizes(description, 20)
+    small, large = prefill_sizes(description, 128), prefill_sizes(description, 256)
 
-    per_expert = {"d_counts"}
-    assert {name: 2 * size for name, size in small.items() if name not in per_expert} == {
-        name: size for name, size in large.items() if name not in per_expert
-    }
-    assert 10 * 4 * description.hidden_size == small["d_x"]
+    per_expert = {"d_counts", "d_starts"}
+    some_per_expert = {"d_pairs", "d_sorted", "d_inside"}
+    for name, size_bytes in small.items():
+        if name in per_expert:
+            assert size_bytes == large[name]
+        elif architecture == "gpt-oss" and name in some_per_expert:
+            assert size_bytes < large[name] < 2 * size_bytes
+        else:
+            assert 2 * size_bytes == large[name], name
+    assert 128 * 4 * description.hidden_size == small["d_x"]
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0, 400], [100, 100, 100, 100], [1, 9, 389, 1], [129, 129, 141, 1]])
+def test_sorted_rows_have_room_for_whole_tiles_of_every_expert(counts: list[int]) -> None:
+    """Of 100 tokens that chose four experts each, or whomever: each expert's begin at a multiple of 8."""
+    experts = describe(tiny_model(TinyShape("gpt-oss"))).layers[0].feed_forward
+    assert isinstance(experts, Experts)
+    experts = replace(experts, num_experts=4, num_active=4)
+    largest = max(tile.tokens for tile in TILES)
+    start, end = 0, 0
+    for count in counts:
+        end = max(end, start + -(-count // largest) * largest)
+        start += -(-count // 8) * 8
+
+    assert end <= sorted_rows(experts, 100)

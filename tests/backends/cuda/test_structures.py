@@ -18,7 +18,14 @@ from backends.cuda.decode_args import (
     Vector,
 )
 from backends.cuda.packed import PackedMatrix
-from backends.cuda.prefill_args import KvPages, RopeArgs
+from backends.cuda.prefill_args import (
+    ExpertListsArgs,
+    KvPages,
+    LinearArgs,
+    LinearStackArgs,
+    PanelsArgs,
+    RopeArgs,
+)
 from backends.cuda.sampler import SampleArgs, SampleScratch, SequenceState
 
 STRUCTURES: list[tuple[type[ctypes.Structure], str, str]] = [
@@ -31,6 +38,10 @@ STRUCTURES: list[tuple[type[ctypes.Structure], str, str]] = [
     (Rotation, "Rotation", "decode_begin.cu"),
     (Rotations, "Rotations", "decode_begin.cu"),
     (AttentionArgs, "AttentionArgs", "decode_attention.cu"),
+    (LinearArgs, "Linear", "matmul_tile.cuh"),
+    (LinearStackArgs, "LinearStack", "prefill_matmul.cu"),
+    (PanelsArgs, "Panels", "panels.cuh"),
+    (ExpertListsArgs, "ExpertLists", "expert_lists.cuh"),
     (KvPages, "KvPages", "kv_pages.cuh"),
     (RopeArgs, "Rope", "prefill_rope.cu"),
     (SequenceState, "SequenceState", "sequence_state.cuh"),

@@ -1,0 +1,127 @@
+"""A driver whose device is the host's own memory, and as late as a device may be: nothing is done until it is
+waited for, and then streams take turns. What is taken is counted.
+"""
+
+# ruff: noqa: N802 the driver's own names
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
+
+
+class Status:
+    """What a call returns first; true where it failed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __bool__(self) -> bool:
+        return self.name != "CUDA_SUCCESS"
+
+
+class HostStream:
+    """Work that is done in order, some day."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Callable[[], object]] = deque()
+        self.num_enqueued = 0
+
+    def enqueue(self, work: Callable[[], object]) -> None:
+        self.waiting.append(work)
+        self.num_enqueued += 1
+
+    def step(self) -> None:
+        if self.waiting:
+            self.waiting.popleft()()
+
+    @property
+    def num_done(self) -> int:
+        return self.num_enqueued - len(self.waiting)
+
+
+class HostEvent:
+    """A point in a stream's work."""
+
+    def __init__(self) -> None:
+        self.stream = HostStream()
+        self.point = 0
+
+
+class HostDriver:
+    """The calls that an upload takes, from the thread that made this. Copy number `failing_copy`, counted
+    from 1, fails."""
+
+    CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
+    CUevent_flags = SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
+
+    def __init__(self, failing_copy: int | None = None) -> None:
+        self.failing_copy = failing_copy
+        self.num_copies = 0
+        self.largest_copy_bytes = 0
+        self.largest_pinned_bytes = 0  # all together
+        self.num_events = 0
+        self.num_streams = 0
+        self.pinned: dict[int, ctypes.Array[ctypes.c_uint8]] = {}  # by address
+        self._streams: list[HostStream] = []  # those destroyed too: their work goes on
+        self._owner = threading.get_ident()
+
+    def cuStreamCreate(self, _flags: int) -> tuple[Status, HostStream]:
+        self.num_streams += 1
+        self._streams.append(HostStream())
+        return self._done()[0], self._streams[-1]
+
+    def cuStreamDestroy(self, _stream: HostStream) -> tuple[Status]:
+        self.num_streams -= 1
+        return self._done()
+
+    def cuStreamSynchronize(self, stream: HostStream) -> tuple[Status]:
+        self._finish(stream, stream.num_enqueued)
+        return self._done()
+
+    def cuEventCreate(self, _flags: int) -> tuple[Status, HostEvent]:
+        self.num_events += 1
+        return self._done()[0], HostEvent()
+
+    def cuEventRecord(self, event: HostEvent, stream: HostStream) -> tuple[Status]:
+        event.stream, event.point = stream, stream.num_enqueued
+        return self._done()
+
+    def cuEventSynchronize(self, event: HostEvent) -> tuple[Status]:
+        self._finish(event.stream, event.point)
+        return self._done()
+
+    def cuEventDestroy(self, _event: HostEvent) -> tuple[Status]:
+        self.num_events -= 1
+        return self._done()
+
+    def cuMemHostAlloc(self, size_bytes: int, _flags: int) -> tuple[Status, int]:
+        buffer = (ctypes.c_uint8 * size_bytes)()
+        self.pinned[ctypes.addressof(buffer)] = buffer
+        self.largest_pinned_bytes = max(self.largest_pinned_bytes, sum(map(len, self.pinned.values())))
+        return self._done()[0], ctypes.addressof(buffer)
+
+    def cuMemFreeHost(self, address: int) -> tuple[Status]:
+        assert not any(stream.waiting for stream in self._streams)  # a copy may still read it
+        del self.pinned[address]
+        return self._done()
+
+    def cuMemcpyHtoDAsync(
+        self, d_ptr: int, address: int, size_bytes: int, stream: HostStream
+    ) -> tuple[Status]:
+        self.num_copies += 1
+        if self.num_copies == self.failing_copy:
+            return (Status("CUDA_ERROR_INVALID_VALUE"),)
+        self.largest_copy_bytes = max(self.largest_copy_bytes, size_bytes)
+        stream.enqueue(lambda: ctypes.memmove(d_ptr, address, size_bytes))
+        return self._done()
+
+    def _finish(self, stream: HostStream, point: int) -> None:
+        while stream.num_done < point:
+            for each in self._streams:
+                each.step()
+
+    def _done(self) -> tuple[Status]:
+        assert threading.get_ident() == self._owner
+        return (Status("CUDA_SUCCESS"),)

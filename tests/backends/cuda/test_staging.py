@@ -1,0 +1,180 @@
+"""The way of tensors to a device that is the host's own memory: which bytes go where, and what is held."""
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.cuda import stream
+from backends.cuda.memory import DeviceBuffer
+from backends.cuda.round_trip import NUM_AHEAD
+from backends.cuda.staging import repack_source
+from backends.cuda.upload import NUM_WAYS, WeightUploader
+from backends.cuda.weights import DeviceWeights
+from domain.architectures import describe
+from domain.errors import ModelLoadFailed
+from domain.memory_plan import ALIGNMENT_BYTES, align
+from ports.compute_backend import OnProgress
+from ports.memory import MemoryClass
+from ports.model_file import TensorInfo
+from ports.tensor_types import TensorType
+from tests.backends.cuda.host_driver import HostDriver
+from tests.models.memory_file import MemoryModelFile
+from tests.models.tiny import TinyShape, tiny_model
+
+pytestmark = pytest.mark.req("M0-W-1222", "M0-W-1220")
+
+PIECE_BYTES = 4096
+
+
+class RepackOnHost:
+    """Stands for a `Kernel` and its launches: puts the staged blocks, as they are, where the tensor lies."""
+
+    def __init__(self, tensor_type: TensorType, args: Sequence[Any] = (), *, num_threads: int = 0) -> None:
+        self._type = tensor_type
+        self._num_threads = num_threads
+        self.args = args
+
+    def bind(self, grid: int, block: int, args: Sequence[Any]) -> "RepackOnHost":
+        return RepackOnHost(self._type, args, num_threads=grid * block)
+
+    def enqueue(self, on: stream.Stream) -> None:
+        d_staged, first_block, num_blocks = (arg.value for arg in self.args[:3])  # as they are now
+        num_elements, block_bytes = self._type.block
+        assert num_blocks * num_elements // 32 <= self._num_threads
+        d_blocks = self.args[3].d_quants + first_block * block_bytes
+        on.handle.enqueue(lambda: ctypes.memmove(d_blocks, d_staged, num_blocks * block_bytes))
+
+
+class Upload:
+    """A model's tensors on their way into an array that stands for device memory."""
+
+    def __init__(self, file: MemoryModelFile) -> None:
+        self.file = file
+        self.tensors = describe(file).tensors
+        size_bytes = sum(align(tensor.size_bytes) for tensor in self.tensors)
+        self._device = np.full(size_bytes + ALIGNMENT_BYTES, 0xFF, np.uint8)
+        skipped = -self._device.ctypes.data % ALIGNMENT_BYTES
+        self.memory = self._device[skipped : skipped + size_bytes]
+        self.weights = DeviceWeights(self.tensors, self.memory.ctypes.data)
+
+    def run(self, *, num_readers: int, chunk_bytes: int, on_progress: OnProgress = lambda *_: None) -> None:
+        staging = np.empty(NUM_WAYS * PIECE_BYTES, np.uint8)
+        kernels: Any = {repack_source(tensor_type): RepackOnHost(tensor_type) for tensor_type in TensorType}
+        uploader = WeightUploader(
+            kernels,
+            DeviceBuffer(staging.ctypes.data, staging.nbytes, MemoryClass.SCRATCH),
+            num_readers=num_readers,
+            chunk_bytes=chunk_bytes,
+        )
+        uploader.upload(self.file, self.tensors, self.weights, on_progress=on_progress)
+
+    def expected(self) -> bytes:
+        """Every tensor as in the file, from a boundary on; poison up to the next."""
+        return b"".join(
+            self._stored(tensor).ljust(align(tensor.size_bytes), b"\xff") for tensor in self.tensors
+        )
+
+    def _stored(self, tensor: TensorInfo) -> bytes:
+        return self.file.data[tensor.offset_bytes :][: tensor.size_bytes]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[HostDriver], HostDriver]:
+    def put(driver: HostDriver) -> HostDriver:
+        monkeypatch.setattr(stream, "driver", driver)
+        return driver
+
+    return put
+
+
+@pytest.fixture
+def driver(install: Callable[[HostDriver], HostDriver]) -> HostDriver:
+    return install(HostDriver())
+
+
+def model_of(tensor_type: TensorType) -> MemoryModelFile:
+    shape = TinyShape(
+        matrix_type=tensor_type,
+        embedding_type=tensor_type,
+        hidden_size=256,  # rows that K-quants can have
+        intermediate_size=512,
+        num_heads=4,
+        head_dim=64,
+    )
+    return tiny_model(shape)
+
+
+@pytest.mark.parametrize("tensor_type", TensorType, ids=lambda tensor_type: tensor_type.name)
+@pytest.mark.parametrize(("num_readers", "chunk_bytes"), [(1, 1000), (3, 777), (5, 2**20)])
+def test_every_byte_of_the_file_comes_to_its_tensors_place_and_nothing_else_is_touched(
+    driver: HostDriver, tensor_type: TensorType, num_readers: int, chunk_bytes: int
+) -> None:
+    upload = Upload(model_of(tensor_type))
+
+    upload.run(num_readers=num_readers, chunk_bytes=chunk_bytes)
+
+    assert upload.expected() == upload.memory.tobytes()
+    assert driver.largest_copy_bytes <= min(chunk_bytes, PIECE_BYTES)
+    assert upload.file.largest_read_bytes <= PIECE_BYTES
+    assert driver.largest_pinned_bytes == (num_readers + NUM_AHEAD) * PIECE_BYTES
+
+
+def nothing_is_held(driver: HostDriver) -> bool:
+    is_reading = any(thread.name == "read" for thread in threading.enumerate())
+    return (0, 0, {}, False) == (driver.num_streams, driver.num_events, driver.pinned, is_reading)
+
+
+@pytest.mark.req("M0-W-1621")
+def test_progress_goes_from_nothing_to_everything(driver: HostDriver) -> None:
+    upload = Upload(model_of(TensorType.Q4_K))
+    reports: list[tuple[int, int]] = []
+
+    upload.run(num_readers=3, chunk_bytes=1000, on_progress=lambda *report: reports.append(report))
+
+    total_bytes = sum(tensor.size_bytes for tensor in upload.tensors)
+    assert [(0, total_bytes), (total_bytes, total_bytes)] == [reports[0], reports[-1]]
+    assert sorted(set(reports)) == reports
+    assert nothing_is_held(driver)
+
+
+@pytest.mark.req("M0-W-1501", "M0-W-1111")
+@pytest.mark.parametrize("num_readers", [1, 4])
+def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
+    install: Callable[[HostDriver], HostDriver], num_readers: int
+) -> None:
+    driver = install(HostDriver(failing_copy=5))
+
+    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
+        Upload(model_of(TensorType.F16)).run(num_readers=num_readers, chunk_bytes=1000)
+
+    assert 5 == driver.num_copies
+    assert nothing_is_held(driver)
+
+
+@pytest.mark.req("M0-W-1111")
+def test_a_file_that_becomes_shorter_ends_the_upload_and_nothing_is_held(driver: HostDriver) -> None:
+    upload = Upload(model_of(TensorType.Q8_0))
+    upload.file.data = upload.file.data[: len(upload.file.data) // 2]
+
+    with pytest.raises(ModelLoadFailed, match="became shorter"):
+        upload.run(num_readers=3, chunk_bytes=1000)
+
+    assert nothing_is_held(driver)
+
+
+def test_who_raises_on_progress_ends_the_upload_and_nothing_is_held(driver: HostDriver) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(done_bytes: int, _total_bytes: int) -> None:
+        if done_bytes:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        Upload(model_of(TensorType.F32)).run(num_readers=2, chunk_bytes=1000, on_progress=stop)
+
+    assert nothing_is_held(driver)
