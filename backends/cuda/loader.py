@@ -17,7 +17,7 @@ from backends.cuda.model_program import ModelProgram
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import Scratch, lay_out, slot_sizes
 from backends.cuda.stream import Stream
-from backends.cuda.upload import NUM_WAYS, PIECE_BYTES, WeightUploader, num_readers
+from backends.cuda.upload import NUM_WAYS, WeightUploader, largest_piece_bytes, num_readers
 from backends.cuda.weights import DeviceWeights
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
@@ -130,7 +130,9 @@ class ModelLoader:
         chunk_bytes: int,
         on_progress: OnProgress,
     ) -> None:
-        staging = self._memory.allocate(MemoryClass.SCRATCH, NUM_WAYS * PIECE_BYTES)
+        staging = self._memory.allocate(
+            MemoryClass.SCRATCH, NUM_WAYS * largest_piece_bytes(description.tensors)
+        )
         try:
             uploader = WeightUploader(
                 self._kernels.kernels,

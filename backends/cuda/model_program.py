@@ -89,6 +89,8 @@ class ModelProgram:
         self._extra_slots: dict[SequenceSlot, DeviceBuffer] = {}
         for method in Method:
             self._step(method, first)
+        for size in chunk_sizes(chunk_tokens):
+            self._chunk(size, first)
 
     @property
     def vocab_size(self) -> int:

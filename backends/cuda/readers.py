@@ -1,7 +1,7 @@
 """Threads that read a model file into memory, a piece at a time.
 
-One alone reads the page cache far slower than the device takes copies. They do nothing else: each piece is
-one long system call without the interpreter lock, so that even many of them leave the lock to the others.
+One alone reads the page cache far slower than the device takes copies. They do nothing else: each chunk of a
+piece is one long system call without the interpreter lock, so that even many of them leave it to the others.
 """
 
 from queue import SimpleQueue
@@ -37,10 +37,12 @@ class Readers(Generic[B]):
     Args:
         file: what is read.
         num_threads: how many pieces are read at once.
+        chunk_bytes: read at once, at most.
     """
 
-    def __init__(self, file: ModelFile, *, num_threads: int) -> None:
+    def __init__(self, file: ModelFile, *, num_threads: int, chunk_bytes: int) -> None:
         self._file = file
+        self._chunk_bytes = chunk_bytes
         self._wanted: SimpleQueue[tuple[B, Piece] | None] = SimpleQueue()
         self._read: SimpleQueue[tuple[B, Piece] | BaseException] = SimpleQueue()
         self._threads = [Thread(target=self._run, name="read", daemon=True) for _ in range(num_threads)]
@@ -75,9 +77,15 @@ class Readers(Generic[B]):
 
     def _run(self) -> None:
         while (wanted := self._wanted.get()) is not None:
-            buffer, (tensor, offset_bytes, size_bytes) = wanted
+            buffer, piece = wanted
             try:
-                self._file.read_into(buffer.memory[:size_bytes], tensor, offset_bytes=offset_bytes)
+                self._read_piece(buffer.memory, piece)
                 self._read.put(wanted)
             except BaseException as error:  # raised where it is waited for
                 self._read.put(error)
+
+    def _read_piece(self, memory: memoryview, piece: Piece) -> None:
+        tensor, offset_bytes, size_bytes = piece
+        for start in range(0, size_bytes, self._chunk_bytes):
+            chunk = memory[start : min(start + self._chunk_bytes, size_bytes)]
+            self._file.read_into(chunk, tensor, offset_bytes=offset_bytes + start)

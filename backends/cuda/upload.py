@@ -19,11 +19,11 @@ from backends.cuda.staging import Way, repack_source
 from backends.cuda.stream import Stream
 from backends.cuda.weights import DeviceWeights
 from domain.errors import DeviceError, ModelLoadFailed
-from domain.memory_plan import ALIGNMENT_BYTES
+from domain.memory_plan import ALIGNMENT_BYTES, align
 from ports.compute_backend import OnProgress
 from ports.model_file import ModelFile, TensorInfo
 
-PIECE_BYTES = 4 * 2**20  # so much that starting and awaiting a piece costs little beside it
+PIECE_BYTES = 4 * 2**20  # at most: so much that starting and awaiting a piece costs little beside it
 NUM_WAYS = 2  # while one repacks, the other copies
 _MOST_READERS = 10  # with pieces as above and those on the device, 60 MiB of page-locked memory in all
 
@@ -40,6 +40,11 @@ def num_readers(tensors: Iterable[TensorInfo]) -> int:
     return max(1, min(_MOST_READERS, len(os.sched_getaffinity(0)), total_bytes // PIECE_BYTES))
 
 
+def largest_piece_bytes(tensors: Iterable[TensorInfo]) -> int:
+    """How large pieces of `tensors` are at most."""
+    return min(PIECE_BYTES, align(max((tensor.size_bytes for tensor in tensors), default=0)))
+
+
 class WeightUploader:
     """Fills `DeviceWeights` from a file. In the thread that owns the context.
 
@@ -47,7 +52,7 @@ class WeightUploader:
         kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
         num_readers: threads that read.
-        chunk_bytes: copied at once, at most.
+        chunk_bytes: read and copied at once, at most.
         make_stream: tests pass another, which fails.
     """
 
@@ -87,7 +92,9 @@ class WeightUploader:
             with ExitStack() as held:
                 slots = held.enter_context(ExitStack())  # theirs is freed last
                 ways = [self._open_way(weights, i, held) for i in range(NUM_WAYS)]
-                readers: Readers[Slot] = Readers(file, num_threads=self._num_readers)
+                readers: Readers[Slot] = Readers(
+                    file, num_threads=self._num_readers, chunk_bytes=self._chunk_bytes
+                )
                 held.callback(readers.close)
                 round_trip = RoundTrip(ways, readers, lambda: Slot.make(self._piece_bytes, slots))
                 pieces = pieces_of(tensors, self._piece_bytes)

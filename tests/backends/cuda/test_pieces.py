@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from backends.cuda.upload import PIECE_BYTES, num_readers, pieces_of
+from backends.cuda.upload import PIECE_BYTES, largest_piece_bytes, num_readers, pieces_of
 from domain.architectures import describe
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -41,6 +41,11 @@ def test_tensors_are_read_in_the_order_of_the_file() -> None:
     offsets = [piece.tensor.offset_bytes for piece in pieces_of(reversed(tensors), 2**20)]
 
     assert sorted(tensor.offset_bytes for tensor in tensors) == offsets
+
+
+def test_pieces_are_no_larger_than_the_largest_tensor() -> None:
+    assert 256 == largest_piece_bytes([tensor(18), tensor(180)])
+    assert PIECE_BYTES == largest_piece_bytes([tensor(18), tensor(PIECE_BYTES // 18 * 18 + 18)])
 
 
 def test_a_small_model_takes_one_reader_and_a_large_one_a_few() -> None:

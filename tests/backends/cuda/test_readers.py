@@ -27,10 +27,12 @@ def tensor_of(file: MemoryModelFile) -> TensorInfo:
     return TensorInfo("w", (len(file.data) // 4,), TensorType.F32, 0, len(file.data))
 
 
-def read_all(file: MemoryModelFile, tensor: TensorInfo, *, num_threads: int) -> dict[int, bytes]:
+def read_all(
+    file: MemoryModelFile, tensor: TensorInfo, *, num_threads: int, chunk_bytes: int = 64
+) -> dict[int, bytes]:
     """What was read, by where it lies."""
     pieces = [Piece(tensor, start, min(64, 1000 - start)) for start in range(0, 1000, 64)]
-    readers: Readers[Buffer] = Readers(file, num_threads=num_threads)
+    readers: Readers[Buffer] = Readers(file, num_threads=num_threads, chunk_bytes=chunk_bytes)
     try:
         for piece in pieces:
             readers.begin(Buffer(), piece)
@@ -41,12 +43,14 @@ def read_all(file: MemoryModelFile, tensor: TensorInfo, *, num_threads: int) -> 
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
-def test_every_piece_is_read_into_the_buffer_it_was_begun_with(num_threads: int) -> None:
+@pytest.mark.parametrize("chunk_bytes", [7, 64, 1000])
+def test_every_piece_is_read_into_the_buffer_it_was_begun_with(num_threads: int, chunk_bytes: int) -> None:
     file = MemoryModelFile(data=DATA)
 
-    read = read_all(file, tensor_of(file), num_threads=num_threads)
+    read = read_all(file, tensor_of(file), num_threads=num_threads, chunk_bytes=chunk_bytes)
 
     assert DATA == b"".join(read[start] for start in range(0, 1000, 64))
+    assert min(chunk_bytes, 64) == file.largest_read_bytes
 
 
 def test_they_read_at_the_same_time() -> None:
@@ -58,7 +62,7 @@ def test_they_read_at_the_same_time() -> None:
             super().read_into(buffer, tensor, offset_bytes=offset_bytes)
 
     file = Slow(data=DATA)
-    readers: Readers[Buffer] = Readers(file, num_threads=3)
+    readers: Readers[Buffer] = Readers(file, num_threads=3, chunk_bytes=64)
     for start in (0, 64, 128):
         readers.begin(Buffer(), Piece(tensor_of(file), start, 64))
     taken = [readers.take()[1].offset_bytes for _ in range(3)]
@@ -69,7 +73,7 @@ def test_they_read_at_the_same_time() -> None:
 
 def test_what_has_been_read_is_there_to_be_taken() -> None:
     file = MemoryModelFile(data=DATA)
-    readers: Readers[Buffer] = Readers(file, num_threads=1)
+    readers: Readers[Buffer] = Readers(file, num_threads=1, chunk_bytes=64)
     before = readers.has_read()
     readers.begin(Buffer(), Piece(tensor_of(file), 0, 64))
     readers.close()
