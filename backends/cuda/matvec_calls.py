@@ -4,7 +4,6 @@ Letters: H = hidden_size, F = intermediate_size.
 """
 
 from ctypes import c_float, c_uint64
-from dataclasses import dataclass
 from typing import Protocol
 
 from backends.cuda.call import Call, kernel_name
@@ -18,19 +17,12 @@ from backends.cuda.geometry import (
     inside_geometry,
     row_geometry,
 )
+from backends.cuda.matvec_ring import input_bytes_of, ring_of, ring_of_pair, slot_bytes_of
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
-from backends.cuda.weight_ring import columns_a_turn, most_rows, num_stages, num_turns, stage_bytes
+from backends.cuda.weight_ring import columns_a_turn, most_rows, num_turns
 from ports.model_description import ExpertLinear, Experts, LayerNorm, Linear, Norm
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
-
-
-@dataclass(frozen=True, slots=True)
-class _Ring:
-    """Of the weights on their way, as weight_ring.cuh has it."""
-
-    num_stages: int
-    shared_bytes: int  # of a block, its input included
 
 
 class Weights(Protocol):
@@ -63,7 +55,7 @@ class MatvecCalls:
         types = [linear.weight.type for linear in linears]
         types += [types[0]] * (3 - len(types))
         num_rows = sum(len(linear.rows) for linear in linears)
-        input_bytes = _shared_bytes(num_columns, types)
+        input_bytes = input_bytes_of(num_columns, types)
         geometry = row_geometry(
             num_rows,
             num_columns,
@@ -74,8 +66,8 @@ class MatvecCalls:
             most_rows=most_rows(types, num_columns, num_warps=WARPS, input_bytes=input_bytes),
         )
         turns = max(num_turns(type_, num_columns, geometry.parts) for type_ in types)
-        slot_bytes = _slot_bytes(types, num_columns, geometry)
-        ring = _ring(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
+        slot_bytes = slot_bytes_of(types, num_columns, geometry)
+        ring = ring_of(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
         name = kernel_name(
             "decode_rows",
             _source_name(norm),
@@ -98,7 +90,7 @@ class MatvecCalls:
     def project(self, linear: Linear, d_input: int, d_x: int, *, is_int8: bool) -> Call:
         """Add the product with `d_input`, floats or int8 blocks, to the residual stream `d_x`."""
         num_columns, weight_type = linear.weight.shape[-1], linear.weight.type
-        num_rows, input_bytes = len(linear.rows), _shared_bytes(num_columns, [weight_type])
+        num_rows, input_bytes = len(linear.rows), input_bytes_of(num_columns, [weight_type])
         geometry = row_geometry(
             num_rows,
             num_columns,
@@ -107,8 +99,8 @@ class MatvecCalls:
             most_rows=most_rows([weight_type], num_columns, num_warps=WARPS, input_bytes=input_bytes),
         )
         turns = num_turns(weight_type, num_columns, geometry.parts)
-        slot_bytes = _slot_bytes([weight_type], num_columns, geometry)
-        ring = _ring(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
+        slot_bytes = slot_bytes_of([weight_type], num_columns, geometry)
+        ring = ring_of(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
         name = kernel_name(
             "decode_project",
             "INT8_BLOCKS" if is_int8 else "FLOATS",
@@ -145,7 +137,7 @@ class MatvecCalls:
         as_int8 = is_read_as_int8(experts.down.weight)
         num_rows = num_active * experts.intermediate_size
         geometry, num_warps = self._inside_geometry(num_rows, hidden_size, as_int8=as_int8)
-        ring = _pair_ring(types, num_rows, hidden_size, geometry, num_warps=num_warps)
+        ring = ring_of_pair(types, num_rows, hidden_size, geometry, num_warps=num_warps)
         name = kernel_name(
             "decode_experts_inside",
             _source_name(norm),
@@ -181,13 +173,13 @@ class MatvecCalls:
         geometry = experts_geometry(hidden_size, num_active, num_multiprocessors=self._num_multiprocessors)
         num_warps = geometry.groups * num_active
         of_one = RowGeometry(geometry.rows, 1, geometry.num_blocks, 1)
-        ring = _ring(
-            _slot_bytes([down_type], size, of_one),
+        ring = ring_of(
+            slot_bytes_of([down_type], size, of_one),
             num_active * hidden_size,
             num_turns(down_type, size),
             of_one,
             num_warps=num_warps,
-            input_bytes=num_active * _shared_bytes(size, [down_type]),
+            input_bytes=num_active * input_bytes_of(size, [down_type]),
         )
         name = kernel_name(
             "decode_experts_down",
@@ -226,7 +218,7 @@ class MatvecCalls:
         types = [linear.weight.type for linear in linears]
         num_rows = len(linears[0].rows)
         geometry, num_warps = self._inside_geometry(num_rows, num_columns, as_int8=as_int8)
-        ring = _pair_ring(types, num_rows, num_columns, geometry, num_warps=num_warps)
+        ring = ring_of_pair(types, num_rows, num_columns, geometry, num_warps=num_warps)
         name = kernel_name(
             kernel,
             _source_name(norm),
@@ -279,45 +271,6 @@ def is_read_as_int8(weight: TensorInfo) -> bool:
     return weight.type not in DENSE_TYPES and weight.shape[-1] % 32 == 0
 
 
-def _pair_ring(
-    types: list[TensorType], num_rows: int, num_columns: int, geometry: RowGeometry, *, num_warps: int
-) -> _Ring:
-    """Of the same rows of one or two matrices."""
-    return _ring(
-        _slot_bytes(types, num_columns, geometry),
-        num_rows,
-        sum(num_turns(type_, num_columns) for type_ in types),
-        geometry,
-        num_warps=num_warps,
-        input_bytes=_shared_bytes(num_columns, types),
-    )
-
-
-def _ring(
-    slot_bytes: int,
-    num_rows: int,
-    turns_a_group: int,
-    geometry: RowGeometry,
-    *,
-    num_warps: int,
-    input_bytes: int,
-) -> _Ring:
-    num_groups = -(-num_rows // geometry.rows) * geometry.parts
-    stages = num_stages(
-        slot_bytes,
-        num_warps=num_warps,
-        num_turns=-(-num_groups // (geometry.num_blocks * num_warps)) * turns_a_group,
-        input_bytes=input_bytes,
-        num_blocks=geometry.blocks_a_multiprocessor,
-    )
-    return _Ring(stages, input_bytes + num_warps * stages * slot_bytes)
-
-
-def _slot_bytes(types: list[TensorType], num_columns: int, geometry: RowGeometry) -> int:
-    """A turn is of one of the matrices."""
-    return max(stage_bytes(type_, num_columns, geometry.rows) for type_ in types)
-
-
 def _source_name(norm: Norm) -> str:
     """Of `enum Source` in decode_input.cuh."""
     return "LAYER_NORM" if isinstance(norm, LayerNorm) else "RMS_NORM"
@@ -325,10 +278,3 @@ def _source_name(norm: Norm) -> str:
 
 def _flag(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _shared_bytes(num_columns: int, types: list[TensorType]) -> int:
-    """As `shared_input_bytes` in decode_input.cuh, rounded up to 16."""
-    int8_bytes = num_columns // 32 * 40 if any(type_ not in DENSE_TYPES for type_ in types) else 0
-    float_bytes = -(-num_columns // 4) * 16 if any(type_ in DENSE_TYPES for type_ in types) else 0
-    return -(-(int8_bytes + float_bytes) // 16) * 16

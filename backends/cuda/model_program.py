@@ -142,6 +142,17 @@ class ModelProgram:
         """Enqueue the computation of the last token and the choice of the next."""
         self._step(method, slot).launch(self._stream)
 
+    def step_calls(self, method: Method, slot: SequenceSlot) -> Sequence[Call]:
+        """What a decode step launches, the choice of its token last."""
+        return [*self._decode.step(slot.pointers), self._sample_call(method, slot)]
+
+    def chunk_calls(self, most_tokens: int, slot: SequenceSlot) -> Sequence[Call]:
+        """What a chunk of up to so many tokens launches, its head not among it."""
+        d_ids = self._buffers.d_chunk + _ID_BYTES
+        d_positions = d_ids + self._chunk_tokens * _ID_BYTES
+        pointers = ChunkPointers(self._buffers.d_chunk, d_ids, d_positions, slot.d_page_table)
+        return list(self._prefill.chunk(pointers, most_tokens))
+
     def score(
         self, token_ids: Sequence[int], slot: SequenceSlot, *, chunk_tokens: int
     ) -> NDArray[np.float32]:
@@ -199,17 +210,13 @@ class ModelProgram:
         """The replay of a chunk of so many tokens or some more, captured at its first use."""
         size = next(size for size in chunk_sizes(self._chunk_tokens) if size >= num_tokens)
         if size not in slot.chunks:
-            d_ids = self._buffers.d_chunk + _ID_BYTES
-            d_positions = d_ids + self._chunk_tokens * _ID_BYTES
-            pointers = ChunkPointers(self._buffers.d_chunk, d_ids, d_positions, slot.d_page_table)
-            slot.chunks[size] = self._capture(self._prefill.chunk(pointers, size))
+            slot.chunks[size] = self._capture(self.chunk_calls(size, slot))
         return slot.chunks[size]
 
     def _step(self, method: Method, slot: SequenceSlot) -> Graph:
         """The replay of a decode step, captured at its first use."""
         if method not in slot.steps:
-            calls = [*self._decode.step(slot.pointers), self._sample_call(method, slot)]
-            slot.steps[method] = self._capture(calls)
+            slot.steps[method] = self._capture(self.step_calls(method, slot))
         return slot.steps[method]
 
     def _capture(self, calls: Iterable[Call]) -> Graph:
