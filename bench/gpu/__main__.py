@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ _WORKER_ARGUMENTS = ("--backend", "cuda")
 def main() -> int:
     """Measure, print one table; exit status 1 where something could not be measured."""
     arguments = _parser().parse_args()
+    # Workers that are started find their bytecode, as installed ones do, also where an image forbids it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         machine = describe_machine()
         limits = measure_limits()

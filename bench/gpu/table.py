@@ -10,9 +10,9 @@ LEGEND = """\
 Medians; spread: greatest less least, as a share of the median. load: bytes of the weights over the time of
 `load_model`, memory, kernels and graphs included; upload: over that from before the first byte is read from
 the page cache until the last one is on the device, and nothing else. start to ready: of a whole process,
-kernels compiled before. Limits: of upload, the page-locked copy; of decode, the bytes that a token must read
-at the measured read bandwidth; of tokens over HTTP, the backend alone, decoding at 128. llama.cpp's prompts
-of 4096 are of 2048; its settings: bench/gpu/peer.py."""
+kernels and Python's bytecode compiled before. Limits: of upload, the page-locked copy; of decode, the bytes
+that a token must read at the measured read bandwidth; of tokens over HTTP, the backend alone, decoding at
+128. llama.cpp's prompts of 4096 are of 2048; its settings: bench/gpu/peer.py."""
 
 
 def table_row(model: str, figure: Figure) -> str:
