@@ -9,129 +9,18 @@
 // float16, the other eight what float16 lost of them, and so for the weights of the values: as exact as float32, at
 // no cost. Pages come through shared memory, STAGES of them a warp, and start before the new query is there.
 // Source: Dao et al. 2023, "Flash-Decoding"; the online softmax of Milakov & Gimelshein 2018 (arXiv:1805.02867).
+#include "attention_args.cuh"
 #include "half.cuh"
 #include "int8_blocks.cuh"
+#include "new_head.cuh"
+#include "page_slot.cuh"
 #include "pdl.cuh"
 #include "reduce.cuh"
 #include "tensor_core.cuh"
 #include "vector.cuh"
 
-constexpr int PAGE_TOKENS = 16;
 constexpr int MOST_HEADS = 8;        // half the rows of a product
 constexpr float NO_SCORE = -1e30f;   // of no position: finite, so that differences of two are 0
-
-struct AttentionArgs {
-    const float* qkv;         // [N * G * D + 2 * N * D]: queries, keys, values
-    const int* position;      // of the new token
-    const int* page_table;    // page of positions 16i .. 16i + 15
-    unsigned char* pool;
-    long long page_bytes;
-    long long layer_bytes;    // where this layer's keys lie in a page; its values follow
-    const float2* rotation;   // [rotary_dim / 2] cosine and sine at this position; null: nothing turns
-    int rotary_dim;
-    int is_adjacent;          // pairs (2i, 2i + 1), else (i, i + rotary_dim / 2)
-    Vector query_norm;        // [D] or null
-    Vector key_norm;          // [D] or null
-    float norm_eps;
-    Vector sinks;             // [N * G] or null
-    int window;               // 0: none
-    int num_kv_heads;
-    int group_size;           // G
-    float* partial;           // [gridDim.x][splits][HEADS][D + 4]: sums, maximum, sum of weights, nothing, nothing
-    int* num_arrived;         // [gridDim.x], 0 before and after
-    void* out;                // [N * G * D] float, or int8 blocks
-};
-
-// One warp: a new head, normed, turned and scaled. A lane holds pairs of elements, those that turn together.
-template <int D>
-struct NewHead {
-    static constexpr int PAIRS = D / 2, PASSES = (PAIRS + 31) / 32;
-    int num_turned, at_a[PASSES], at_b[PASSES];
-    bool is_normed;
-    float a[PASSES], b[PASSES], weight_a[PASSES], weight_b[PASSES];
-    float2 turn[PASSES];
-
-    // Loads what no kernel writes.
-    __device__ void prepare(const AttentionArgs& args, const Vector& norm, bool turns) {
-        num_turned = turns && args.rotation != nullptr ? args.rotary_dim / 2 : 0;
-        is_normed = norm.data != nullptr;
-#pragma unroll
-        for (int pass = 0; pass < PASSES; ++pass) {
-            const int pair = lane_pair(pass);
-            const bool is_apart = pair < num_turned && !args.is_adjacent;  // (i, i + rotary_dim / 2)
-            at_a[pass] = is_apart ? pair : 2 * pair;
-            at_b[pass] = is_apart ? pair + num_turned : 2 * pair + 1;
-            weight_a[pass] = is_normed && pair < PAIRS ? element(norm, at_a[pass]) : 1.0f;
-            weight_b[pass] = is_normed && pair < PAIRS ? element(norm, at_b[pass]) : 1.0f;
-        }
-    }
-
-    __device__ void load(const float* from, const float2* rotation) {
-#pragma unroll
-        for (int pass = 0; pass < PASSES; ++pass) {
-            const int pair = lane_pair(pass);
-            a[pass] = pair < PAIRS ? __ldcg(from + at_a[pass]) : 0.0f;
-            b[pass] = pair < PAIRS ? __ldcg(from + at_b[pass]) : 0.0f;
-            turn[pass] = pair < num_turned ? __ldcg(rotation + pair) : make_float2(1.0f, 0.0f);
-        }
-    }
-
-    // store(i, x) puts element i where it belongs.
-    template <class Store>
-    __device__ void finish(float eps, float scale, Store store) const {
-        float squares = 0.0f;
-#pragma unroll
-        for (int pass = 0; pass < PASSES; ++pass) squares += a[pass] * a[pass] + b[pass] * b[pass];
-        const float factor = is_normed ? 1.0f / sqrtf(warp_sum(squares) / D + eps) : 1.0f;
-#pragma unroll
-        for (int pass = 0; pass < PASSES; ++pass) {
-            if (lane_pair(pass) >= PAIRS) continue;
-            const float x = a[pass] * factor * weight_a[pass], y = b[pass] * factor * weight_b[pass];
-            store(at_a[pass], (x * turn[pass].x - y * turn[pass].y) * scale);
-            store(at_b[pass], (x * turn[pass].y + y * turn[pass].x) * scale);
-        }
-    }
-
-private:
-    __device__ static int lane_pair(int pass) { return static_cast<int>(threadIdx.x) % 32 + 32 * pass; }
-};
-
-// A page of keys, then of values, in a warp's shared memory; a row is one position. Rows are 16 bytes longer than
-// need be, so that the matrix instructions find them in different banks.
-template <int D>
-struct PageSlot {
-    static constexpr int STEPS = (D + 15) / 16;  // of 16 elements; what a last one has beyond D is 0 in the keys
-    static constexpr int ROW = 16 * STEPS + 8;   // elements
-    static constexpr int PLANE_BYTES = 2 * PAGE_TOKENS * ROW;
-    static constexpr int BYTES = 2 * PLANE_BYTES;
-    static constexpr int VECTORS = D / 8;  // of 16 bytes a row
-
-    // Start copying the rows of positions first .. last of page `page` that lie in memory at `from`; others become 0.
-    __device__ static void copy(char* plane, const unsigned char* from, int page, int first, int last) {
-        const int lane = threadIdx.x % 32;
-#pragma unroll
-        for (int pass = 0; pass < (PAGE_TOKENS * VECTORS + 31) / 32; ++pass) {
-            const int vector = lane + 32 * pass, row = vector / VECTORS, position = PAGE_TOKENS * page + row;
-            if ((PAGE_TOKENS * VECTORS) % 32 != 0 && vector >= PAGE_TOKENS * VECTORS) continue;
-            copy_async(plane + 2 * ROW * row + 16 * (vector % VECTORS), from + 16 * vector,
-                       first <= position && position <= last);
-        }
-    }
-
-    // Where a lane points for rows or columns of a matrix that lie 16 bytes apart.
-    //   IS_B  the right operand, stored by columns: its two halves of 8 elements before its two halves of columns
-    template <bool IS_B>
-    __device__ static int lane_bytes() {
-        const int lane = threadIdx.x % 32, odd = lane / 8 % 2, upper = lane / 16;
-        return 2 * ROW * (lane % 8 + 8 * (IS_B ? upper : odd)) + 16 * (IS_B ? odd : upper);
-    }
-};
-
-// Where the page of number `number` begins in the pool. What changes from step to step is read past the L1 cache,
-// which nobody promises to be emptied for a kernel that starts before the one before it has ended.
-__device__ inline long long page_start(const AttentionArgs& args, int number) {
-    return __ldcg(args.page_table + number) * args.page_bytes;
-}
 
 // Two neighbours, and what float16 loses of them.
 struct SplitPair {
