@@ -25,7 +25,13 @@ _SUBCOMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker, or the subcommand that the first argument names. Returns the exit status."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _run_given(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:  # before the worker listens for signals: there is nothing to end yet
+        return 0
+
+
+def _run_given(given: Sequence[str]) -> int:
     if given and given[0] in _SUBCOMMANDS:
         module, function = _SUBCOMMANDS[given[0]]
         return int(getattr(import_module(module), function)(given[1:]))

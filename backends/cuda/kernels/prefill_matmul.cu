@@ -81,14 +81,19 @@ stack_product(const Panels x, const __grid_constant__ LinearStack stack, float* 
             y += stack.of[i].num_rows;
         }
     }
-    if (A == B && B == C)
-        multiply_into<A, S, false>(x, stack.of[which], block, num_tokens, y, y_stride);
-    else if (which == 0)
-        multiply_into<A, S, false>(x, stack.of[0], block, num_tokens, y, y_stride);
-    else if (which == 1)
-        multiply_into<B, S, false>(x, stack.of[1], block, num_tokens, y, y_stride);
-    else
-        multiply_into<C, S, false>(x, stack.of[2], block, num_tokens, y, y_stride);
+    if constexpr (A == B) {
+        if (B == C || which < 2) {
+            multiply_into<A, S, false>(x, stack.of[which], block, num_tokens, y, y_stride);
+            return;
+        }
+    } else if (which < 2) {
+        if (which == 0)
+            multiply_into<A, S, false>(x, stack.of[0], block, num_tokens, y, y_stride);
+        else
+            multiply_into<B, S, false>(x, stack.of[1], block, num_tokens, y, y_stride);
+        return;
+    }
+    if constexpr (A != B || B != C) multiply_into<C, S, false>(x, stack.of[2], block, num_tokens, y, y_stride);
 }
 
 template <Type T, typename S>
