@@ -142,6 +142,7 @@ def test_a_disconnect_frees_the_slot_within_100_ms(start: Start) -> None:
 
     assert best_of_three(leave_one) < 0.1
     assert "end" == last(run(worker, max_tokens=2)).name
+    worker.stop()  # then all that it told has been read
     assert {"cancelled", "success"} == {event["outcome"] for event in worker.events("execute_end")}
 
 

@@ -27,8 +27,8 @@ def test_every_allocation_of_a_job_may_fail_and_the_next_job_has_all_the_memory(
         health = worker.client.health()
 
         assert ("healthy", baseline) == (health["status"], health["vram_bytes_used"])
+    assert 0 == worker.stop()  # then all that it told has been read
     assert 2 * NUM_PAGES == len(worker.events("execute_end"))
-    assert 0 == worker.stop()
 
 
 def faults() -> list[str]:
