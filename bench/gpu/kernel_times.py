@@ -35,10 +35,10 @@ CHUNKS = (16, 512)  # tokens of prompts
 _CHUNK_BYTES = 2**20  # as the worker loads
 _KV_CACHE_BYTES = 4 * 2**30
 _ENDLESS = 10**6  # steps: no replay finds its sequence at an end
-_MOST_STEPS = 4096  # that all replays take together, each a position further
 _LEAST_LAUNCHES = 32  # in a graph, so that its own beginning does not count
 _REPLAYS = 10  # between two waits
 _REPEATS = 5
+_MOST_STEPS = _REPLAYS * (_REPEATS + 1)  # of a sequence, each a position further
 
 
 class KernelTimes:
@@ -66,7 +66,7 @@ class KernelTimes:
     def tables(self) -> Iterator[str]:
         """Of a decode step at each context, then of each size of chunk, as Markdown."""
         for context in CONTEXTS:
-            if context < self._context_length:
+            if context + _MOST_STEPS < self._context_length:
                 yield f"step at {context}\n{self._of_step(context)}"
         for num_tokens in CHUNKS:
             if num_tokens < self._context_length:
