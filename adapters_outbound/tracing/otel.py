@@ -23,9 +23,17 @@ class OtelTracer:
         processor: takes the spans that have ended.
         version, worker_id: of this worker; told with every span. OTEL_SERVICE_NAME and
             OTEL_RESOURCE_ATTRIBUTES win over them.
+        complaints: what the library has to say; closed with the tracer.
     """
 
-    def __init__(self, processor: SpanProcessor, *, version: str, worker_id: str) -> None:
+    def __init__(
+        self,
+        processor: SpanProcessor,
+        *,
+        version: str,
+        worker_id: str,
+        complaints: logging.Handler | None = None,
+    ) -> None:
         facts = {
             "service.name": "worker-orcd",
             "service.version": version,
@@ -37,6 +45,7 @@ class OtelTracer:
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("worker-orcd", version)
         self._propagator = TraceContextTextMapPropagator()
+        self._complaints = complaints
 
     def start(
         self, span_name: str | None, *, traceparent: str | None, tracestate: str | None
@@ -52,6 +61,8 @@ class OtelTracer:
         closing = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
         closing.start()
         closing.join(timeout_s)
+        if self._complaints is not None:
+            self._complaints.close()
 
 
 class OtelTrace:
@@ -84,24 +95,31 @@ def open_otlp_tracer(narrator: Narrator, *, version: str, worker_id: str) -> Ote
     Raises:
         ValueError: a variable holds what it cannot.
     """
-    _narrate_complaints(narrator)
-    return OtelTracer(BatchSpanProcessor(OTLPSpanExporter()), version=version, worker_id=worker_id)
-
-
-def _narrate_complaints(narrator: Narrator) -> None:
+    complaints = _NarrationHandler(narrator)
     logger = logging.getLogger("opentelemetry")
     logger.propagate = False
-    logger.handlers = [_NarrationHandler(narrator)]
+    logger.handlers = [complaints]
+    processor = BatchSpanProcessor(OTLPSpanExporter())
+    return OtelTracer(processor, version=version, worker_id=worker_id, complaints=complaints)
 
 
 class _NarrationHandler(logging.Handler):
-    """Turns what the library logs into narration: it is the only log."""
+    """Turns what the library logs into narration, which is the only log, until it is closed."""
 
     def __init__(self, narrator: Narrator) -> None:
         super().__init__(logging.WARNING)
-        self._narrator = narrator
+        self._narrator: Narrator | None = narrator
+
+    def close(self) -> None:
+        # The exporter's thread may outlive the tracer, and the last sentence of a worker is that it leaves.
+        self.acquire()
+        self._narrator = None
+        self.release()
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._narrator is None:
+            return
         self._narrator.narrate(
             "tracing_problem",
             "could not export traces as asked; the jobs go on",

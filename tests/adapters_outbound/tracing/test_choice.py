@@ -91,3 +91,14 @@ def test_what_the_library_logs_is_narrated_and_closing_is_bounded(
     # the library's own patience is ten seconds
     assert time.monotonic() - started_at_s < 5
     assert {"tracing_problem"} == set(narrator.names())
+
+
+def test_nothing_is_said_once_the_tracer_is_closed(
+    narrator: RecordingNarrator, library_log: logging.Logger
+) -> None:
+    tracer = opened({"OTEL_EXPORTER_OTLP_ENDPOINT": NOBODY}, narrator)
+    library_log.warning("before")
+    tracer.close(timeout_s=5)
+    library_log.warning("after")
+
+    assert ["before"] == [event["error_message"] for event in narrator.events]
