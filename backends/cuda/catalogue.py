@@ -14,6 +14,8 @@ from backends.cuda.upload import repack_sources
 from backends.cuda.weights import DeviceWeights
 from ports.model_description import ModelDescription, Rope
 
+_SHARED_BYTES = 2**17  # of a block; which kernels there are does not depend on it
+
 
 def kernels_of(
     description: ModelDescription, *, chunk_tokens: int, num_multiprocessors: int
@@ -60,6 +62,7 @@ def _prefill_calls(description: ModelDescription, num_multiprocessors: int) -> P
         ),
         pool=_null_pool(description),
         num_multiprocessors=num_multiprocessors,
+        max_shared_bytes=_SHARED_BYTES,
     )
 
 

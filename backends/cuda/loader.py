@@ -43,6 +43,7 @@ class ModelLoader:
         self._kernels = kernels
         self._stream = stream
         self._num_multiprocessors = context.properties.num_multiprocessors
+        self._max_shared_bytes = context.properties.max_shared_bytes
 
     def load(
         self,
@@ -118,6 +119,7 @@ class ModelLoader:
                 buffers=scratch.prefill,
                 pool=pool,
                 num_multiprocessors=self._num_multiprocessors,
+                max_shared_bytes=self._max_shared_bytes,
             ),
         )
 

@@ -32,7 +32,7 @@ class PrefillCalls:
         weights: where its tensors lie.
         buffers: the chunk's intermediates.
         pool: the KV cache.
-        num_multiprocessors: of the device.
+        num_multiprocessors, max_shared_bytes: of the device.
     """
 
     def __init__(
@@ -43,11 +43,14 @@ class PrefillCalls:
         buffers: PrefillBuffers,
         pool: KvPool,
         num_multiprocessors: int,
+        max_shared_bytes: int,
     ) -> None:
         self._description = description
         self._weights = weights
         self._buffers = buffers
-        matmul = MatmulCalls(weights, num_multiprocessors=num_multiprocessors)
+        matmul = MatmulCalls(
+            weights, num_multiprocessors=num_multiprocessors, max_shared_bytes=max_shared_bytes
+        )
         self._attention = AttentionCalls(weights, matmul, buffers, pool)
         self._feed_forward = FeedForwardCalls(weights, matmul, buffers)
 

@@ -53,12 +53,13 @@ class MatmulCalls:
 
     Args:
         weights: where the tensors lie.
-        num_multiprocessors: of the device.
+        num_multiprocessors, max_shared_bytes: of the device.
     """
 
-    def __init__(self, weights: Weights, *, num_multiprocessors: int) -> None:
+    def __init__(self, weights: Weights, *, num_multiprocessors: int, max_shared_bytes: int) -> None:
         self._weights = weights
         self._num_multiprocessors = num_multiprocessors
+        self._max_shared_bytes = max_shared_bytes
 
     def stack(self, linears: Sequence[Linear], x: PanelsArgs, d_y: int, tokens: Tokens) -> Call:
         """The products of up to three matrices, biases added, beside each other.
@@ -69,38 +70,37 @@ class MatmulCalls:
             d_y: [T, sum of N] float32.
             tokens: T.
         """
-        num_rows = sum(len(linear.rows) for linear in linears)
+        row_counts = [len(linear.rows) for linear in linears]
         types = [linear.weight.type for linear in linears]
         types += [types[0]] * (_MOST_STACKED - len(types))
-        tile = self._tile(tokens.most, num_rows)
+        tile = self._tile(tokens.most, row_counts)
         stack = LinearStackArgs((LinearArgs * _MOST_STACKED)(*map(self._linear, linears)))
-        num_blocks = sum(-(-len(linear.rows) // tile.rows) for linear in linears)
-        args = (x, stack, c_uint64(d_y), c_int32(num_rows), c_uint64(tokens.d_count))
-        return _call(matmul_source("stack_product", types, tile), tile, tokens.most, num_blocks, args)
+        args = (x, stack, c_uint64(d_y), c_int32(sum(row_counts)), c_uint64(tokens.d_count))
+        return _call(matmul_source("stack_product", types, tile), tile, tokens.most, row_counts, args)
 
     def add(self, linear: Linear, x: PanelsArgs, d_y: int, tokens: Tokens) -> Call:
         """Add weight @ x + bias to y, [T, N] float32."""
         num_rows, types = len(linear.rows), [linear.weight.type]
-        tile = self._tile(tokens.most, num_rows)
+        tile = self._tile(tokens.most, [num_rows])
         args = (x, self._linear(linear), c_uint64(d_y), c_int32(num_rows), c_uint64(tokens.d_count))
         source = matmul_source("add_product", types, tile)
-        return _call(source, tile, tokens.most, -(-num_rows // tile.rows), args)
+        return _call(source, tile, tokens.most, [num_rows], args)
 
     def swiglu(self, gate: Linear, up: Linear, x: PanelsArgs, y: PanelsArgs, tokens: Tokens) -> Call:
         """y = swiglu(gate @ x, up @ x), [T, N]."""
         num_rows, types = 2 * padded(y.num_columns), [gate.weight.type, up.weight.type]
-        tile = self._tile(tokens.most, num_rows)
+        tile = self._tile(tokens.most, [num_rows])
         args = (x, self._linear(gate), self._linear(up), y, c_uint64(tokens.d_count))
         source = matmul_source("swiglu_product", types, tile)
-        return _call(source, tile, tokens.most, num_rows // tile.rows, args)
+        return _call(source, tile, tokens.most, [num_rows], args)
 
     def gelu(self, linear: Linear, x: PanelsArgs, y: PanelsArgs, tokens: Tokens) -> Call:
         """y = gelu(weight @ x), [T, N]."""
         num_rows, types = padded(y.num_columns), [linear.weight.type]
-        tile = self._tile(tokens.most, num_rows)
+        tile = self._tile(tokens.most, [num_rows])
         args = (x, self._linear(linear), y, c_uint64(tokens.d_count))
         source = matmul_source("gelu_product", types, tile)
-        return _call(source, tile, tokens.most, num_rows // tile.rows, args)
+        return _call(source, tile, tokens.most, [num_rows], args)
 
     def expert_swiglu(self, experts: Experts, x: PanelsArgs, y: PanelsArgs, pairs: ExpertPairs) -> Call:
         """The inside of the expert of each pair.
@@ -123,9 +123,7 @@ class MatmulCalls:
             pairs.lists,
         )
         source = matmul_source("expert_swiglu_product", types, tile)
-        return _call(
-            source, tile, pairs.most_tokens, num_rows // tile.rows, args, num_experts=experts.num_experts
-        )
+        return _call(source, tile, pairs.most_tokens, [num_rows], args, num_experts=experts.num_experts)
 
     def expert(self, linear: ExpertLinear, x: PanelsArgs, d_y: int, pairs: ExpertPairs) -> Call:
         """weight[e] @ x + bias[e] of each pair that chose e: x [sorted pairs, K], y [P, N] float32."""
@@ -134,19 +132,20 @@ class MatmulCalls:
         tile = self._expert_tile(pairs, num_experts, num_rows)
         args = (x, self._expert_linear(linear), c_uint64(d_y), c_int32(num_rows), pairs.lists)
         source = matmul_source("expert_product", types, tile)
-        return _call(
-            source, tile, pairs.most_tokens, -(-num_rows // tile.rows), args, num_experts=num_experts
-        )
+        return _call(source, tile, pairs.most_tokens, [num_rows], args, num_experts=num_experts)
 
-    def _tile(self, num_tokens: int, num_rows: int) -> Tile:
+    def _tile(self, num_tokens: int, row_counts: Sequence[int]) -> Tile:
         return choose_tile(
-            num_tokens=num_tokens, num_rows=num_rows, num_multiprocessors=self._num_multiprocessors
+            num_tokens=num_tokens,
+            row_counts=row_counts,
+            num_multiprocessors=self._num_multiprocessors,
+            max_shared_bytes=self._max_shared_bytes,
         )
 
     def _expert_tile(self, pairs: ExpertPairs, num_experts: int, num_rows: int) -> Tile:
         """For the tokens that an expert gets on average."""
         num_tokens = -(-pairs.most_tokens * pairs.num_active // num_experts)
-        return self._tile(num_tokens, num_experts * num_rows)
+        return self._tile(num_tokens, [num_rows] * num_experts)
 
     def _linear(self, linear: Linear) -> LinearArgs:
         first_row = linear.rows.start
@@ -166,10 +165,10 @@ def _call(
     source: KernelSource,
     tile: Tile,
     most_tokens: int,
-    num_row_blocks: int,
+    row_counts: Sequence[int],
     args: tuple[Argument, ...],
     *,
     num_experts: int = 1,
 ) -> Call:
-    grid = (-(-most_tokens // tile.tokens), num_row_blocks, num_experts)
-    return Call(source, grid, tile.num_threads, args, tile.shared_bytes)
+    grid = (-(-most_tokens // tile.tokens), tile.num_blocks(row_counts), num_experts)
+    return Call(source, grid, tile.num_threads, (*args, c_int32(tile.row_tiles)), tile.shared_bytes)

@@ -1,16 +1,19 @@
 """How a matrix product of a chunk is cut into blocks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _TILE_ROWS = 16
 _WARP_THREADS = 32
+_PARTS = 8  # of the columns, which are summed one after the other
 _FEW_TOKENS = 16
-_FEW_WARPS = 8
-_FEW_BLOCKS = 2  # of a multiprocessor
+_MOST_FEW_ROW_TILES = 16
+_BEGIN_AND_END = 1  # of a block, in rows of a warp: a guess
 _PANEL_ROW_BYTES = 128
 _MANY_PANELS = 6  # of shared memory
-_FEW_PANELS = 2 * 2 * _FEW_WARPS
-_RESULT_BYTES = _TILE_ROWS * _FEW_TOKENS * 4  # of a warp and sixteen rows
+_FEW_PANELS = 4 * _PARTS
+_RESULT_BYTES = _TILE_ROWS * _FEW_TOKENS * 4  # of a part and sixteen rows
+_STATIC_BYTES = 2**10  # at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +30,48 @@ class Tile:
     def rows(self) -> int:
         return _TILE_ROWS * self.row_tiles
 
+    def num_blocks(self, row_counts: Sequence[int]) -> int:
+        """For the rows of some matrices."""
+        return sum(-(-num_rows // self.rows) for num_rows in row_counts)
 
-def _many(tokens: int, warps: int) -> Tile:
+
+def many(tokens: int, warps: int) -> Tile:
     """For the tensor cores' sake: a warp has 16 rows."""
     shared_bytes = _MANY_PANELS * _PANEL_ROW_BYTES * tokens
     return Tile(f"Many<{tokens}, {warps}>", tokens, warps, _WARP_THREADS * warps, shared_bytes)
 
 
-def _few(row_tiles: int) -> Tile:
-    """For the memory's sake: all warps have the same rows."""
-    shared_bytes = _FEW_PANELS * _PANEL_ROW_BYTES * _FEW_TOKENS + _FEW_WARPS * row_tiles * _RESULT_BYTES
-    return Tile(f"Few<{row_tiles}>", _FEW_TOKENS, row_tiles, _WARP_THREADS * _FEW_WARPS, shared_bytes)
+def few(row_tiles: int) -> Tile:
+    """For the memory's sake: of more than 16 rows, two warps of each part take turns at them."""
+    sharers = min(row_tiles, 2)
+    num_threads = _WARP_THREADS * _PARTS * sharers
+    shared_bytes = _FEW_PANELS * _PANEL_ROW_BYTES * _FEW_TOKENS + _PARTS * row_tiles * _RESULT_BYTES
+    return Tile(f"Few<{sharers}>", _FEW_TOKENS, row_tiles, num_threads, shared_bytes)
 
 
-TILES = (_many(128, 8), _many(64, 8), _many(64, 4), _few(4), _few(2), _few(1))
+_MANY = (many(128, 8), many(64, 8), many(64, 4))
 
 
-def choose_tile(*, num_tokens: int, num_rows: int, num_multiprocessors: int) -> Tile:
-    """The largest tile that the tokens fill and that gives most multiprocessors what they have room for.
+def choose_tile(
+    *, num_tokens: int, row_counts: Sequence[int], num_multiprocessors: int, max_shared_bytes: int
+) -> Tile:
+    """The largest tile of many tokens that they fill and that gives most of the device work; else one of few.
 
     Args:
         num_tokens: at most.
-        num_rows: of all matrices.
+        row_counts: of each matrix.
         num_multiprocessors: of the device.
+        max_shared_bytes: of a block.
     """
-    for tile in TILES:
-        num_blocks = -(-num_tokens // tile.tokens) * -(-num_rows // tile.rows)
-        is_filled = 2 * num_tokens > tile.tokens or tile.tokens == _FEW_TOKENS
-        room = _FEW_BLOCKS if tile.tokens == _FEW_TOKENS else 1
-        if is_filled and 4 * num_blocks >= 3 * room * num_multiprocessors:
-            break
-    return tile
+    for tile in _MANY:
+        num_blocks = -(-num_tokens // tile.tokens) * tile.num_blocks(row_counts)
+        if 2 * num_tokens > tile.tokens and 4 * num_blocks >= 3 * num_multiprocessors:
+            return tile
+
+    def duration(tile: Tile) -> int:
+        """As long as its warp with the most rows takes, for as many blocks as a multiprocessor gets."""
+        num_blocks = -(-num_tokens // tile.tokens) * tile.num_blocks(row_counts)
+        return -(-num_blocks // num_multiprocessors) * (-(-tile.row_tiles // 2) + _BEGIN_AND_END)
+
+    tiles = [few(row_tiles) for row_tiles in range(1, _MOST_FEW_ROW_TILES + 1)]
+    return min((t for t in tiles if t.shared_bytes + _STATIC_BYTES <= max_shared_bytes), key=duration)

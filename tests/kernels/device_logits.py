@@ -82,6 +82,7 @@ class DeviceLogits:
             buffers=scratch.prefill,
             pool=pool,
             num_multiprocessors=num_multiprocessors,
+            max_shared_bytes=gpu.context.properties.max_shared_bytes,
         )
         self._num_tokens = 0
 

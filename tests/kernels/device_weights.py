@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backends.cuda.call import Call
 from backends.cuda.packed import PackedMatrix, packed_matrix
+from backends.cuda.prefill_matmul import MatmulCalls
 from ports.model_description import ExpertLinear, Linear
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -28,11 +29,14 @@ class RandomWeights:
         self._d_tensors: dict[str, int] = {}
         self.values: dict[str, Doubles] = {}
 
-    def tensor(self, shape: tuple[int, ...], tensor_type: TensorType = TensorType.F32) -> TensorInfo:
-        """A new tensor; a vector is near 1, as norms are."""
-        stored = random_tensor(shape, tensor_type, self._rng)
-        if len(shape) == 1:
-            stored = (1 + self._rng.standard_normal(shape) / 8).astype(np.float32).tobytes()
+    def tensor(
+        self, shape: tuple[int, ...], tensor_type: TensorType = TensorType.F32, stored: bytes | None = None
+    ) -> TensorInfo:
+        """A new tensor, random unless its bytes are given; a vector is near 1, as norms are."""
+        if stored is None:
+            stored = random_tensor(shape, tensor_type, self._rng)
+            if len(shape) == 1:
+                stored = (1 + self._rng.standard_normal(shape) / 8).astype(np.float32).tobytes()
         rows, cols = prod(shape[:-1]), shape[-1]
         name = f"tensor {len(self.values)}"
         raw = np.frombuffer(stored, np.uint8).reshape(rows, -1)
@@ -66,6 +70,13 @@ class RandomWeights:
 
     def address(self, tensor: TensorInfo, *, first_element: int = 0) -> int:
         return self._d_tensors[tensor.name] + first_element * tensor.type.block.size_bytes
+
+
+def matmul_calls(gpu: Gpu, weights: RandomWeights) -> MatmulCalls:
+    """As for a device of 132 multiprocessors, whatever this one has."""
+    return MatmulCalls(
+        weights, num_multiprocessors=132, max_shared_bytes=gpu.context.properties.max_shared_bytes
+    )
 
 
 def run(gpu: Gpu, call: Call) -> None:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from backends.cuda import prefill_matmul
-from backends.cuda.prefill_tile import TILES, Tile
+from backends.cuda.prefill_tile import Tile
+from tests.backends.cuda.every_kernel import TILES
 
 TILE_NUMBERS = range(len(TILES))
 
@@ -15,7 +16,7 @@ TILE_NUMBERS = range(len(TILES))
 def tile_number(number: int) -> Iterator[None]:
     """Every product takes this one."""
 
-    def chosen(**_sizes: int) -> Tile:
+    def chosen(**_sizes: object) -> Tile:
         return TILES[number]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -100,6 +100,7 @@ class PrefilledModel:
             buffers=buffers,
             pool=self._pool,
             num_multiprocessors=132,
+            max_shared_bytes=gpu.context.properties.max_shared_bytes,
         )
         positions = np.arange(start, start + num_tokens, dtype=np.int32)
         pointers = ChunkPointers(

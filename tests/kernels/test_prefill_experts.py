@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 from backends.cuda.prefill_args import ExpertListsArgs, PanelsArgs
 from backends.cuda.prefill_buffers import PrefillBuffers, sorted_rows
 from backends.cuda.prefill_feed_forward import FeedForwardCalls
-from backends.cuda.prefill_matmul import ExpertPairs, MatmulCalls, Tokens
+from backends.cuda.prefill_matmul import ExpertPairs, Tokens
 from ports.model_description import ClampedSwiGlu, ExpertLinear, Experts, Linear
 from ports.tensor_types import TensorType
 from tests.backends.cuda.every_kernel import MATMULS
-from tests.kernels.device_weights import Doubles, RandomWeights, nmse, run
+from tests.kernels.device_weights import Doubles, RandomWeights, matmul_calls, nmse, run
 from tests.kernels.forced_tile import TILE_NUMBERS, tile_number
 from tests.kernels.gpu import Gpu
 from tests.kernels.prefill_rows import (
@@ -83,7 +83,7 @@ class ExpertChunk:
         tokens = tokens or slice(None)
         normed, x = self.normed[tokens], self._x[tokens]
         buffers = self._buffers(normed, x)
-        calls = FeedForwardCalls(self.weights, MatmulCalls(self.weights, num_multiprocessors=132), buffers)
+        calls = FeedForwardCalls(self.weights, matmul_calls(self._gpu, self.weights), buffers)
         num_tokens = Tokens(len(x) + NUM_SPARE, upload_count(self._gpu, len(x)))
         for call in calls.feed(self.experts, x.shape[1], num_tokens):
             run(self._gpu, call)
@@ -186,7 +186,7 @@ class RoutedRows:
         )
         self._places, lists = _sorted(gpu, self._chosen, num_experts)
         self._pairs = ExpertPairs(lists, num_tokens + NUM_SPARE, num_active)
-        self._calls = MatmulCalls(weights, num_multiprocessors=132)
+        self._calls = matmul_calls(gpu, weights)
         self._x = rng.standard_normal((len(self._chosen), num_columns))
 
     def widen(self, scales: Doubles) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from backends.cuda.call import Call
 from backends.cuda.packed import DENSE_TYPES
 from backends.cuda.prefill_args import PanelsArgs
-from backends.cuda.prefill_matmul import MatmulCalls, Tokens
+from backends.cuda.prefill_matmul import Tokens
 from ports.model_description import Linear
 from ports.tensor_types import TensorType
 from tests.backends.cuda.every_kernel import MATMULS
-from tests.kernels.device_weights import Doubles, RandomWeights, nmse, run
+from tests.kernels.device_weights import Doubles, RandomWeights, matmul_calls, nmse, run
 from tests.kernels.forced_tile import TILE_NUMBERS, tile_number
 from tests.kernels.gpu import Gpu
 from tests.kernels.prefill_rows import download_rows, empty_rows, is_poison, upload_count, upload_rows
@@ -69,7 +69,7 @@ class Chunk:
     def __init__(self, gpu: Gpu, weights: RandomWeights, x: Doubles, *, num_spare: int = NUM_SPARE) -> None:
         self._gpu = gpu
         self._weights = weights
-        self._calls = MatmulCalls(weights, num_multiprocessors=132)
+        self._calls = matmul_calls(gpu, weights)
         self._num_tokens = len(x)
         self._tokens = Tokens(len(x) + num_spare, upload_count(gpu, len(x)))
         self._rows, self._x = upload_rows(gpu, x, num_spare=num_spare)
@@ -269,6 +269,20 @@ def test_a_stack_of_different_types_and_sizes(gpu: Gpu, types: Sequence[TensorTy
     for linear, columns in zip(linears, (slice(0, 130), slice(130, 258), slice(258, 267)), strict=False):
         assert len(linear.rows) == columns.stop - columns.start
         assert nmse(y[:, columns], product.expected[:, columns]) <= BAR
+
+
+@pytest.mark.parametrize("number", TILE_NUMBERS)
+def test_mxfp4_of_every_exponent_is_exact(gpu: Gpu, number: int) -> None:
+    """All codes of a row, one at a time; larger exponents are beyond float32, smaller ones below it."""
+    exponents = np.arange(2, 253, dtype=np.uint8)
+    codes = np.arange(16, dtype=np.uint8) * 16 + np.arange(16, dtype=np.uint8)[::-1]
+    blocks = np.hstack([exponents[:, None], np.broadcast_to(codes, (len(exponents), 16))])
+    weights = RandomWeights(gpu, seed=0)
+    weight = weights.tensor((len(exponents), 32), TensorType.MXFP4, blocks.tobytes())
+
+    y = Chunk(gpu, weights, np.eye(32)).stack([Linear(weight)]).compute_by(number)
+
+    np.testing.assert_array_equal(weights.values[weight.name].T, y)
 
 
 @kinds

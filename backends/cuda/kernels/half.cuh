@@ -48,3 +48,10 @@ __device__ __forceinline__ unsigned int floats_to_bf16x2(float first, float seco
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
     return pair;
 }
+
+// Rounded once; subnormal numbers count. Before capability 9.0 there is no instruction that only multiplies.
+__device__ __forceinline__ unsigned int multiply_bf16x2(unsigned int a, unsigned int b) {
+    unsigned int product;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(product) : "r"(a), "r"(b), "r"(0x80008000u));  // -0 changes nothing
+    return product;
+}

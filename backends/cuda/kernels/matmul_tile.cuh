@@ -11,7 +11,8 @@
 //
 //   ManyTile  for the tensor cores' sake: each warp multiplies all the tile's tokens with its own sixteen rows, part
 //             after part
-//   FewTile   for the memory's sake: 16 tokens; all warps multiply the same rows, each a part of K
+//   FewTile   for the memory's sake: 16 tokens; each part of K has warps of its own, which share what they read of X and
+//             take the block's rows in turn
 #pragma once
 #include "half.cuh"
 #include "packed.cuh"
@@ -91,12 +92,11 @@ struct SixteenRows {
     }
 };
 
-// The right operands of a panel's product `product`, of sixteen tokens from `first_token` of the tile on.
-__device__ inline void load_sixteen_tokens(unsigned (&tokens)[4], const unsigned short* panel, int first_token,
-                                           int product) {
-    const int lane = threadIdx.x % 32;
-    const int token = first_token + lane / 16 * 8 + lane % 8, chunk = product * 2 + lane / 8 % 2;
-    load_matrices(tokens, panel + token * PANEL + (chunk ^ (token & 7)) * CHUNK);
+// The right operands of a panel's product `product`, of the sixteen tokens that the panel's rows begin with.
+__device__ inline void load_sixteen_tokens(unsigned (&tokens)[4], const unsigned short* panel, int product) {
+    const int lane = threadIdx.x % 32, token = lane / 16 * 8 + lane % 8;
+    const int place = token * PANEL + (lane / 8 % 2 ^ (token & 7)) * CHUNK;  // of product 0
+    load_matrices(tokens, panel + (place ^ product * 2 * CHUNK));
 }
 
 template <Type EVEN, Type ODD, int TOKENS, int WARPS>
@@ -107,7 +107,7 @@ class ManyTile {
 
     // Args: rows_of(0): the sixteen rows of this warp; x, first_token: of the block.
     template <typename RowsOf>
-    __device__ void run(unsigned short* shared, RowsOf rows_of, const Panels& x, int first_token) {
+    __device__ void run(unsigned short* shared, RowsOf rows_of, int, const Panels& x, int first_token, int) {
         __shared__ unsigned long long full[MOST_SLOTS];
         Ring ring(shared, full);
         __syncthreads();
@@ -116,7 +116,7 @@ class ManyTile {
         FetchedRows<EVEN, ODD> fetched;
         rows.fetch(fetched, 0);  // nobody writes weights: they need not wait for the kernel before this
         wait_for_previous();
-        ring.start(x, 0, first_token, 2 * groups.all);
+        ring.start(x, 0, first_token, 2 * groups.all, TOKENS);
 #pragma unroll
         for (int m = 0; m < TILES; ++m)
 #pragma unroll
@@ -148,6 +148,12 @@ class ManyTile {
         if constexpr (BY_WARPGROUPS) keep_until_here(w[1]);
     }
 
+    // f(): `sums` and `each` are of all results of this warp.
+    template <typename F>
+    __device__ static void finish(F f) {
+        f();
+    }
+
     // f(k, r, m): of the k-th of TILES results of this warp, the sixteen rows r (0) and the eight tokens m.
     template <typename F>
     __device__ static void each(F f) {
@@ -165,7 +171,7 @@ class ManyTile {
     static constexpr bool IS_LATE = IS_DENSE && IS_SHORT_OF_REGISTERS;
     static constexpr int FETCHES_IN = IS_DENSE ? 1 : 0;  // half of a group
     // Products of warpgroups still read the panel before the one that begins.
-    using Ring = PanelRing<TOKENS, 1, 6, 4, 32 * WARPS>;
+    using Ring = PanelRing<TOKENS, 1, 6, 4, 32 * WARPS, true>;
 
     // Warpgroup products read registers after the instruction; the compiler must not give them to something else.
     __device__ static void keep_until_here(unsigned (&w)[PART_PRODUCTS][4]) {
@@ -208,113 +214,132 @@ class ManyTile {
 #pragma unroll
             for (int m = 0; m < TILES; m += 2) {
                 unsigned tokens[4];
-                load_sixteen_tokens(tokens, panel, 8 * m, product);
+                load_sixteen_tokens(tokens, panel + 8 * m * PANEL, product);
                 mma_bfloat16(part[m], w[product], tokens[0], tokens[1]);
                 mma_bfloat16(part[m + 1], w[product], tokens[2], tokens[3]);
             }
     }
 };
 
-template <Type EVEN, Type ODD, int ROW_TILES>
+// Args: SHARERS: warps of a part.
+template <Type EVEN, Type ODD, int SHARERS>
 class FewTile {
   public:
     static constexpr int TOKENS = 16;
-    static constexpr int TILES = 1;  // a warp finishes at most one result, of sixteen rows and eight tokens
+    static constexpr int TILES = 1;  // a warp finishes one result at a time, of sixteen rows and eight tokens
     float sums[TILES][4];
 
-    // Args: rows_of(r): the r-th sixteen rows of the block; x, first_token: of the block.
+    // Args:
+    //   rows_of(r): the r-th sixteen rows of the block; row_tiles: how many of those there are, at least SHARERS.
+    //   x, first_token, num_tokens: of the block; what lies past the last token becomes nobody's result.
     template <typename RowsOf>
-    __device__ void run(unsigned short* shared, RowsOf rows_of, const Panels& x, int first_token) {
+    __device__ void run(unsigned short* shared, RowsOf rows_of, int row_tiles, const Panels& x, int first_token,
+                        int num_tokens) {
         __shared__ unsigned long long full[PARTS][MOST_SLOTS];
-        float4* const results = reinterpret_cast<float4*>(shared + PARTS * RING);  // [PARTS][RESULTS][32 lanes]
-        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-        Ring ring(shared + warp * RING, full[warp]);
-        __syncwarp();
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, part = warp / SHARERS, first_tile = warp % SHARERS;
+        Ring ring(shared + part * RING, full[part]);
+        __syncthreads();
         const Groups groups(x.num_columns);
-        const int begin = groups.begin(warp), num_groups = groups.begin(warp + 1) - begin;
-        float4* const own = results + warp * RESULTS * 32;
-#pragma unroll
-        for (int k = 0; k < RESULTS; ++k) own[k * 32 + lane] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        // Some rows of a group after the other: a loop of few instructions, which all warps run at their own pace.
-        const int num_units = num_groups * UNITS;
-        FetchedRows<EVEN, ODD> fetched[DEPTH][UNIT_TILES];
-        const auto fetch = [&](FetchedRows<EVEN, ODD> (&into)[UNIT_TILES], int unit) {
-            if (unit >= num_units) return;
-#pragma unroll
-            for (int r = 0; r < UNIT_TILES; ++r)
-                rows_of(unit % UNITS * UNIT_TILES + r).fetch(into[r], begin + unit / UNITS);
+        const int begin = groups.begin(part), num_groups = groups.begin(part + 1) - begin;
+        results_ = reinterpret_cast<float4*>(shared + PARTS * RING);
+        num_results_ = 2 * row_tiles;
+        num_parts_ = (groups.all + groups.of_part - 1) / groups.of_part;
+        float4* const own = results_ + part * num_results_ * 32 + lane;
+        for (int tile = first_tile; tile < row_tiles; tile += SHARERS)
+            own[64 * tile] = own[64 * tile + 32] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        // A group's rows one after the other: a loop of few instructions.
+        FetchedRows<EVEN, ODD> fetched[DEPTH];
+        Walk ahead{first_tile, 0};
+        const auto fetch = [&](FetchedRows<EVEN, ODD>& into) {
+            if (ahead.group == num_groups) return;
+            rows_of(ahead.tile).fetch(into, begin + ahead.group);
+            ahead.advance(first_tile, row_tiles);
         };
 #pragma unroll
-        for (int i = 0; i < DEPTH; ++i) fetch(fetched[i], i);
+        for (int i = 0; i < DEPTH; ++i) fetch(fetched[i]);  // nobody writes weights
         wait_for_previous();
-        ring.start(x, 2 * begin, first_token, num_groups);
+        const bool has_more = num_tokens > 8;
+        ring.start(x, 2 * begin, first_token, num_groups, has_more ? TOKENS : 8);
+        Walk at{first_tile, 0};
 #pragma unroll 1
-        for (int first = 0; first < num_units; first += DEPTH) {
+        while (at.group < num_groups) {
 #pragma unroll
             for (int i = 0; i < DEPTH; ++i) {
-                const int unit = first + i, group = unit / UNITS;
-                if (unit >= num_units) break;
-                if (unit % UNITS == 0) ring.begin_stage(group);
-                RowFragments<EVEN, ODD> fragments[UNIT_TILES];
-#pragma unroll
-                for (int r = 0; r < UNIT_TILES; ++r) fragments[r].set(fetched[i][r]);
-                fetch(fetched[i], unit + DEPTH);
-                multiply_group(own + unit % UNITS * UNIT_TILES * 64 + lane, fragments, ring.slot(group));
+                if (at.group == num_groups) break;
+                if (at.tile == first_tile) ring.begin_stage(at.group);
+                RowFragments<EVEN, ODD> fragments;
+                fragments.set(fetched[i]);
+                if constexpr (COPIES) fetch(fetched[i]);
+                multiply_group(own + 64 * at.tile, fragments, ring.slot(at.group), has_more);
+                if constexpr (!COPIES) fetch(fetched[i]);
+                at.advance(first_tile, row_tiles);
             }
         }
         __syncthreads();
-        if (warp >= RESULTS) return;
+    }
+
+    // f() for each result that this warp finishes; meanwhile `sums` and `each` are of that one.
+    template <typename F>
+    __device__ void finish(F f) {
+        for (result_ = threadIdx.x / 32; result_ < num_results_; result_ += PARTS * SHARERS) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) sums[0][i] = 0.0f;
-        for (int p = 0; p < PARTS && groups.begin(p) < groups.all; ++p) {
-            const float4 part = results[(p * RESULTS + warp) * 32 + lane];
-            sums[0][0] += part.x;
-            sums[0][1] += part.y;
-            sums[0][2] += part.z;
-            sums[0][3] += part.w;
+            for (int i = 0; i < 4; ++i) sums[0][i] = 0.0f;
+            for (int part = 0; part < num_parts_; ++part) {
+                const float4 of_part = results_[(part * num_results_ + result_) * 32 + threadIdx.x % 32];
+                sums[0][0] += of_part.x;
+                sums[0][1] += of_part.y;
+                sums[0][2] += of_part.z;
+                sums[0][3] += of_part.w;
+            }
+            f();
         }
     }
 
     template <typename F>
-    __device__ static void each(F f) {
-        const int warp = threadIdx.x / 32;
-        if (warp < RESULTS) f(0, warp / 2, warp % 2);
+    __device__ void each(F f) const {
+        f(0, result_ / 2, result_ % 2);
     }
 
   private:
-    static constexpr int RESULTS = 2 * ROW_TILES;
-    static constexpr bool IS_DENSE = is_dense(EVEN) || is_dense(ODD);  // which take twice the registers
-    // Rows that are multiplied together share what is read of the tokens; more would take too many registers.
-    static constexpr bool IS_WIDE = IS_DENSE || EVEN == Q8_0 || ODD == Q8_0;
-    static constexpr int UNIT_TILES = ROW_TILES > 2 && !IS_WIDE ? 2 : 1;
-    static constexpr int UNITS = ROW_TILES / UNIT_TILES;
-    static constexpr int DEPTH = UNIT_TILES > 1 || IS_DENSE ? 1 : 2;  // units under way
-    using Ring = PanelRing<TOKENS, 2, 2, 1, 32>;
+    // Rows under way. Dense ones take twice the registers: the next arrive while a copy is multiplied, where even that fits.
+    static constexpr int DEPTH = is_dense(EVEN) || is_dense(ODD) ? 1 : 2;
+    static constexpr bool COPIES = DEPTH == 1;
+    using Ring = PanelRing<TOKENS, 2, 2, 1, 32 * SHARERS, false>;
     static constexpr int RING = 2 * Ring::STAGE;
 
-    // Onto two results for each sixteen rows, of eight tokens each.
-    __device__ static void multiply_group(float4* results, const RowFragments<EVEN, ODD> (&fragments)[UNIT_TILES],
-                                          const unsigned short* panels) {
-        float part[2 * UNIT_TILES][4];
+    float4* results_;  // [PARTS][num_results_][32 lanes]
+    int num_results_, num_parts_, result_;
+
+    // A warp's way through its rows of a group, group after group.
+    struct Walk {
+        int tile, group;
+        __device__ void advance(int first_tile, int row_tiles) {
+            tile += SHARERS;
+            if (tile < row_tiles) return;
+            tile = first_tile;
+            ++group;
+        }
+    };
+
+    // Onto the results of eight tokens and, where there are more, of the other eight.
+    __device__ static void multiply_group(float4* results, const RowFragments<EVEN, ODD>& fragments,
+                                          const unsigned short* panels, bool has_more) {
+        float part[2][4];
 #pragma unroll
-        for (int k = 0; k < 2 * UNIT_TILES; ++k) {
-            const float4 before = results[32 * k];
-            part[k][0] = before.x, part[k][1] = before.y, part[k][2] = before.z, part[k][3] = before.w;
+        for (int n = 0; n < 2; ++n) {
+            const float4 before = results[32 * n];
+            part[n][0] = before.x, part[n][1] = before.y, part[n][2] = before.z, part[n][3] = before.w;
         }
 #pragma unroll
         for (int product = 0; product < GROUP_PRODUCTS; ++product) {
-            unsigned tokens[4];
-            load_sixteen_tokens(tokens, panels + product / PART_PRODUCTS * TOKENS * PANEL, 0, product % PART_PRODUCTS);
-#pragma unroll
-            for (int r = 0; r < UNIT_TILES; ++r) {
-                unsigned w[4];
-                fragments[r].operand(w, product);
-                mma_bfloat16(part[2 * r], w, tokens[0], tokens[1]);
-                mma_bfloat16(part[2 * r + 1], w, tokens[2], tokens[3]);
-            }
+            unsigned w[4], tokens[4];
+            load_sixteen_tokens(tokens, panels + product / PART_PRODUCTS * TOKENS * PANEL, product % PART_PRODUCTS);
+            fragments.operand(w, product);
+            mma_bfloat16(part[0], w, tokens[0], tokens[1]);
+            if (has_more) mma_bfloat16(part[1], w, tokens[2], tokens[3]);
         }
 #pragma unroll
-        for (int k = 0; k < 2 * UNIT_TILES; ++k) results[32 * k] = make_float4(part[k][0], part[k][1], part[k][2], part[k][3]);
+        for (int n = 0; n < 2; ++n) results[32 * n] = make_float4(part[n][0], part[n][1], part[n][2], part[n][3]);
     }
 };
 
@@ -325,25 +350,23 @@ struct Many {
     template <Type EVEN, Type ODD>
     using Tile = ManyTile<EVEN, ODD, TOKENS, WARPS>;
     static constexpr bool IS_FEW = false;
-    static constexpr int ROW_TILES = WARPS;
-    __device__ static int row_tile(int block, int) { return block * ROW_TILES + threadIdx.x / 32; }
+    __device__ static int row_tile(int block, int, int) { return block * WARPS + threadIdx.x / 32; }
 };
 
-template <int ROW_TILES_>
+template <int SHARERS>
 struct Few {
-    static constexpr int TOKENS = 16, THREADS = 32 * PARTS;
+    static constexpr int TOKENS = 16, THREADS = 32 * PARTS * SHARERS;
     template <Type EVEN, Type ODD>
-    using Tile = FewTile<EVEN, ODD, ROW_TILES_>;
+    using Tile = FewTile<EVEN, ODD, SHARERS>;
     static constexpr bool IS_FEW = true;
-    static constexpr int ROW_TILES = ROW_TILES_;
-    __device__ static int row_tile(int block, int r) { return block * ROW_TILES + r; }
+    __device__ static int row_tile(int block, int r, int row_tiles) { return block * row_tiles + r; }
 };
 
-// Blocks of a multiprocessor that the registers must suffice for. Of few tokens two, so that one computes while the other
-// begins or ends, where they do.
+// Blocks of a multiprocessor that the registers must suffice for. Of few tokens two where a block is small and they do, so
+// that one computes while the other begins or ends.
 template <typename S, Type FIRST, Type... TYPES>
 constexpr int least_blocks() {
-    return S::IS_FEW && !is_dense(FIRST) && !(is_dense(TYPES) || ...) ? 2 : 1;
+    return S::IS_FEW && S::THREADS <= 256 && !is_dense(FIRST) && !(is_dense(TYPES) || ...) ? 2 : 1;
 }
 
 // Store what each lane made of its row and its two tokens as activations: lanes of neighbouring rows exchange values, so

@@ -151,7 +151,15 @@ __device__ __forceinline__ void load_dense_block(const Matrix& w, long long row,
         return;
     }
 #pragma unroll
-    for (int i = 0; i < 32; i++) out[i] = first + i < w.cols ? load_element<T>(w.quants, at + i) : 0.0f;
+    for (int eight = 0; eight < 32; eight += 8) {
+        const bool is_inside = first + eight < w.cols;  // a branch: loads of 32 elements at once take too many registers
+#pragma unroll
+        for (int i = eight; i < eight + 8; i++) out[i] = 0.0f;
+        if (!is_inside) continue;
+#pragma unroll
+        for (int i = eight; i < eight + 8; i++)
+            if (first + i < w.cols) out[i] = load_element<T>(w.quants, at + i);
+    }
 }
 
 // Elements 32*block .. 32*block + 31 of a row, of any type.

@@ -16,7 +16,7 @@ struct WeightFragment {
     // Quants meet floats as the upper mantissa bits of a power of two: BASE + quant is exact, and scaling and taking
     // BASE away again is one multiply-add, whose rounding is some 2^-9 of a bfloat16's.
     static constexpr bool IS_SIGNED_BYTE = T == Q8_0;
-    static constexpr int LEAST = IS_SIGNED_BYTE ? -128 : T == MXFP4 ? -12 : -zero_point(T);  // what is stored as 0
+    static constexpr int LEAST = IS_SIGNED_BYTE ? -128 : -zero_point(T);  // what is stored as 0
     static constexpr float BASE = IS_SIGNED_BYTE ? 32768.0f : 128.0f;
 
     Packed<T> packed;
@@ -49,23 +49,12 @@ struct WeightFragment {
     }
 
   private:
-    // Elements 16 half + 4 word + 0..3 less LEAST, a byte each; of MXFP4 they are doubled.
+    // Elements 16 half + 4 word + 0..3 less LEAST, a byte each.
     __device__ unsigned stored_quants(int word, int half) const {
         const unsigned words[4] = {packed.quants.x, packed.quants.y, packed.quants.z, packed.quants.w};
         if constexpr (T == Q8_0) {
             const unsigned upper[4] = {packed.upper.x, packed.upper.y, packed.upper.z, packed.upper.w};
             return (half == 0 ? words[word] : upper[word]) ^ 0x80808080u;
-        } else if constexpr (T == MXFP4) {
-            // Two tables of `prmt`, one for codes of either sign; the other's bytes become 0 (packed_values.cuh).
-            constexpr unsigned POSITIVE[2] = {0x0f0e0d0cu, 0x18141210u}, NEGATIVE[2] = {0x090a0b0cu, 0x00040608u};
-            unsigned mixed[2];  // elements 4w, 4w+16, 4w+1, 4w+17 and 4w+2, 4w+18, 4w+3, 4w+19
-#pragma unroll
-            for (int i = 0; i < 2; ++i) {
-                const unsigned codes = words[word] >> (16 * i);
-                mixed[i] = pick_bytes(make_uint2(POSITIVE[0], POSITIVE[1]), codes) |
-                           pick_bytes(make_uint2(NEGATIVE[0], NEGATIVE[1]), codes ^ 0x8888u);
-            }
-            return __byte_perm(mixed[0], mixed[1], half == 0 ? 0x6420 : 0x7531);
         } else {
             unsigned quants = words[word] >> (4 * half) & 0x0f0f0f0fu;
             if constexpr (has_fifth_bit(T)) {
@@ -77,6 +66,34 @@ struct WeightFragment {
             }
             return quants;
         }
+    }
+};
+
+// FP4 (E2M1) is bfloat16 of a sign, two bits of exponent and one of mantissa: with those bits in their places, a code is
+// 2^-127 of its value doubled. That and the scale are powers of two, and both multiplications exact.
+template <>
+struct WeightFragment<MXFP4, false> {
+    uint4 codes;
+    unsigned scales;  // half the scale, twice as bfloat16
+
+    __device__ void set(const Packed<MXFP4>& p) {
+        codes = p.quants;
+        scales = __byte_perm(__float_as_uint(e8m0_half_to_float(p.scales)), 0, 0x3232);
+    }
+
+    __device__ void pairs(int product, unsigned& first, unsigned& second) const {
+        const unsigned words[4] = {codes.x, codes.y, codes.z, codes.w};
+        first = pair(__byte_perm(words[product / 2], 0, 0x1404), product % 2);
+        second = pair(__byte_perm(words[product / 2], 0, 0x3424), product % 2);
+    }
+
+  private:
+    // Of two bytes, each the upper one of a half: their low or high codes.
+    __device__ unsigned pair(unsigned bytes, int half) const {
+        constexpr unsigned SIGN = 0x80008000u, MAGNITUDE = 0x01c001c0u, TWO_TO_127 = 0x7f007f00u;
+        const unsigned placed = half == 0 ? (bytes << 4 & SIGN) | (bytes >> 2 & MAGNITUDE)
+                                          : (bytes & SIGN) | (bytes >> 6 & MAGNITUDE);
+        return multiply_bf16x2(multiply_bf16x2(placed, TWO_TO_127), scales);
     }
 };
 

@@ -3,7 +3,7 @@
 from backends.cuda.compiler import KernelSource
 from backends.cuda.packed import DENSE_TYPES
 from backends.cuda.prefill_matmul import matmul_source
-from backends.cuda.prefill_tile import TILES
+from backends.cuda.prefill_tile import few, many
 from backends.cuda.sampler import Method
 from backends.cuda.staging import repack_source
 from ports.tensor_types import TensorType
@@ -17,6 +17,7 @@ def _each_type(file: str, name: str, types: list[TensorType]) -> list[KernelSour
     return [KernelSource(file, name.format(tensor_type.name)) for tensor_type in types]
 
 
+TILES = (many(128, 8), many(64, 8), many(64, 4), few(1), few(2), few(3), few(4))
 _NUM_MATRICES = {
     "stack_product": 3,
     "add_product": 1,
@@ -27,12 +28,15 @@ _NUM_MATRICES = {
 }
 
 # Of matrices of one type; those of several are what models have.
-MATMULS = [
-    matmul_source(kernel, [tensor_type] * num_matrices, tile)
-    for kernel, num_matrices in _NUM_MATRICES.items()
-    for tensor_type in TensorType
-    for tile in TILES
-]
+MATMULS = sorted(
+    {
+        matmul_source(kernel, [tensor_type] * num_matrices, tile)
+        for kernel, num_matrices in _NUM_MATRICES.items()
+        for tensor_type in TensorType
+        for tile in TILES
+    },
+    key=lambda source: source.name,
+)
 ROUTES = _each_type("prefill_route.cu", "route<{}>", list(TensorType))
 ATTENTIONS = [KernelSource("prefill_attention.cu", f"attention<{head_dim}>") for head_dim in HEAD_DIMS]
 WITHOUT_PARAMETERS = [

@@ -45,7 +45,8 @@ SHARED_BYTES_A_BLOCK = {  # CUDA C++ Programming Guide, "Technical Specification
 class Layout:
     """A model laid out as on a device, but for the device."""
 
-    def __init__(self, description: ModelDescription, num_multiprocessors: int = 132) -> None:
+    def __init__(self, description: ModelDescription, arch: str = "sm_90a") -> None:
+        num_multiprocessors = DEVICES[arch]
         self.plan = plan_memory(
             description, free_bytes=2**42, gpu_device=0, path="", prefill_chunk_tokens=CHUNK_TOKENS
         )
@@ -66,6 +67,7 @@ class Layout:
             buffers=scratch.prefill,
             pool=pool,
             num_multiprocessors=num_multiprocessors,
+            max_shared_bytes=SHARED_BYTES_A_BLOCK[arch],
         )
 
     def decode(self) -> list[Call]:
@@ -169,7 +171,7 @@ def test_every_kernel_that_is_launched_is_in_the_catalogue(name: str) -> None:
 @pytest.mark.parametrize("arch", DEVICES)
 def test_every_block_fits_on_a_multiprocessor(arch: str) -> None:
     for description in reference_models().values():
-        model = Layout(description, DEVICES[arch])
+        model = Layout(description, arch)
         kernels = kernels_of(description, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
         cubins = compile_everything(kernels, archs=[arch], cache_dir=CACHE_DIR)
         for call in (*model.decode(), *model.prefill()):

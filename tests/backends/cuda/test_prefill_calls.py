@@ -1,8 +1,11 @@
 """Which kernels a chunk asks for, and how its products are cut into tiles."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backends.cuda.decode_calls import KvPool
 from backends.cuda.kv_pages import layer_offsets
@@ -10,16 +13,17 @@ from backends.cuda.panels import padded, panels, panels_bytes
 from backends.cuda.prefill_attention import ChunkPointers
 from backends.cuda.prefill_buffers import PrefillBuffers, prefill_sizes, sorted_rows
 from backends.cuda.prefill_calls import PrefillCalls, chunk_sizes, prefill_sources
-from backends.cuda.prefill_tile import TILES, choose_tile
+from backends.cuda.prefill_tile import Tile, choose_tile
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from ports.model_description import Experts, ModelDescription
-from tests.backends.cuda.every_kernel import EVERY_PREFILL_KERNEL
+from tests.backends.cuda.every_kernel import EVERY_PREFILL_KERNEL, TILES
 from tests.models.tiny import TinyShape, tiny_model
 
 pytestmark = pytest.mark.req("M0-W-1430", "M0-W-1431")
 
 MULTIPROCESSORS = 132
+SHARED_BYTES = 227 * 1024
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "phi3", "gpt2", "gpt-oss"]
 
 
@@ -34,6 +38,7 @@ def calls_of(description: ModelDescription, *, num_multiprocessors: int = MULTIP
         ),
         pool=KvPool(0, 0, layer_offsets(description)),
         num_multiprocessors=num_multiprocessors,
+        max_shared_bytes=SHARED_BYTES,
     )
 
 
@@ -66,6 +71,21 @@ def test_some_launches_serve_every_chunk_up_to_the_largest(most_tokens: int) -> 
         assert served_by <= max(16, 2 * num_tokens)  # so that at most half of what is launched is idle
 
 
+def chosen(
+    num_tokens: int,
+    row_counts: Sequence[int],
+    *,
+    num_multiprocessors: int = MULTIPROCESSORS,
+    max_shared_bytes: int = SHARED_BYTES,
+) -> Tile:
+    return choose_tile(
+        num_tokens=num_tokens,
+        row_counts=row_counts,
+        num_multiprocessors=num_multiprocessors,
+        max_shared_bytes=max_shared_bytes,
+    )
+
+
 @pytest.mark.parametrize(
     ("num_tokens", "num_rows", "tile"),
     [
@@ -73,22 +93,51 @@ def test_some_launches_serve_every_chunk_up_to_the_largest(most_tokens: int) -> 
         (512, 4096, "Many<128, 8>"),
         (512, 1600, "Many<64, 8>"),  # 52 large tiles would leave most multiprocessors idle
         (512, 896, "Many<64, 4>"),
-        (512, 500, "Few<4>"),
-        (512, 128, "Few<1>"),
+        (512, 500, "Few<2>"),
+        (512, 64, "Few<1>"),
         (65, 28_672, "Many<128, 8>"),
         (64, 28_672, "Many<64, 8>"),
         (33, 28_672, "Many<64, 8>"),
-        (32, 28_672, "Few<4>"),  # half of a larger tile would be nobody's
-        (16, 12_800, "Few<4>"),
-        (16, 6400, "Few<2>"),  # 100 of the next larger tile would be less than a multiprocessor has room for
-        (16, 4096, "Few<1>"),
+        (32, 28_672, "Few<2>"),  # half of a larger tile would be nobody's
+        (16, 28_672, "Few<2>"),
+        (16, 2112, "Few<1>"),  # a block of 16 rows for each multiprocessor
         (1, 1, "Few<1>"),
     ],
 )
 def test_a_tile_is_as_large_as_fills_the_device(num_tokens: int, num_rows: int, tile: str) -> None:
-    chosen = choose_tile(num_tokens=num_tokens, num_rows=num_rows, num_multiprocessors=MULTIPROCESSORS)
+    assert tile == chosen(num_tokens, [num_rows]).source
 
-    assert tile == chosen.source
+
+@pytest.mark.parametrize(
+    ("row_counts", "row_tiles"),
+    [
+        ([28_672], 14),  # 128 blocks, one each
+        ([16_384], 8),
+        ([4096], 2),
+        ([4096, 1024, 1024], 3),
+        ([2112], 1),
+        ([2880] * 32, 15),  # 12 blocks a matrix, of which the last is full
+        ([128_256], 16),
+    ],
+)
+def test_rows_of_few_tokens_are_spread_evenly(row_counts: Sequence[int], row_tiles: int) -> None:
+    assert row_tiles == chosen(16, row_counts).row_tiles
+
+
+@given(
+    row_counts=st.lists(st.integers(1, 40_000), min_size=1, max_size=3),
+    num_multiprocessors=st.integers(1, 200),
+    max_shared_bytes=st.sampled_from([99 * 1024, 163 * 1024, 227 * 1024]),
+)
+def test_a_block_of_few_tokens_fits_and_all_rows_are_somebodys(
+    row_counts: Sequence[int], num_multiprocessors: int, max_shared_bytes: int
+) -> None:
+    tile = chosen(16, row_counts, num_multiprocessors=num_multiprocessors, max_shared_bytes=max_shared_bytes)
+
+    assert tile.shared_bytes < max_shared_bytes
+    assert tile.num_blocks(row_counts) * tile.rows >= sum(row_counts)
+    # which kernel it is, a catalogue knows without the device's memory
+    assert tile.source == chosen(16, row_counts, num_multiprocessors=num_multiprocessors).source
 
 
 @pytest.mark.parametrize(
