@@ -39,10 +39,11 @@ __global__ void __launch_bounds__(THREADS)
 rms_norm(const float* x, Vector weight, float eps, Panels y, float* y_exact, const int* num_tokens) {
     let_next_start();
     if (static_cast<int>(blockIdx.x) >= *num_tokens) return;
+    const int hidden_size = y.num_columns;
+    prefetch(weight, hidden_size);
     wait_for_previous();
     __shared__ float partial[THREADS / 32];
     const long long token = blockIdx.x;
-    const int hidden_size = y.num_columns;
     const float* row = x + token * hidden_size;
     const float squares = row_sum(row, hidden_size, partial, [](float v) { return v * v; });
     const float scale = 1.0f / sqrtf(squares / hidden_size + eps);
@@ -54,10 +55,12 @@ __global__ void __launch_bounds__(THREADS)
 layer_norm(const float* x, Vector weight, Vector bias, float eps, Panels y, float* y_exact, const int* num_tokens) {
     let_next_start();
     if (static_cast<int>(blockIdx.x) >= *num_tokens) return;
+    const int hidden_size = y.num_columns;
+    prefetch(weight, hidden_size);
+    prefetch(bias, hidden_size);
     wait_for_previous();
     __shared__ float partial[THREADS / 32];
     const long long token = blockIdx.x;
-    const int hidden_size = y.num_columns;
     const float* row = x + token * hidden_size;
     const float mean = row_sum(row, hidden_size, partial, [](float v) { return v; }) / hidden_size;
     const float squares = row_sum(row, hidden_size, partial, [=](float v) { return (v - mean) * (v - mean); });
