@@ -219,9 +219,10 @@ def test_lost_residency_is_noticed_told_and_final(start: Start) -> None:
     health = worker.client.health()
 
     assert (False, "unhealthy") == (health["resident"], health["status"])
-    assert ["FATAL"] == [event["level"] for event in worker.events("residency_check_failed")]
     with pytest.raises(WorkerRefused, match="503 WORKER_UNHEALTHY"):
         run(worker)
+    worker.stop()  # then all that it told has been read
+    assert ["FATAL"] == [event["level"] for event in worker.events("residency_check_failed")]
 
 
 @pytest.mark.req("M0-W-1340", "M0-W-1630")
@@ -237,6 +238,7 @@ def test_sigterm_lets_the_running_job_finish_while_new_ones_are_refused(start: S
 
     assert "end" == last(events).name
     assert 0 == worker.wait()
+    worker.stop()  # then all that it told has been read
     assert [] == [event for event in worker.narration if event["level"] == "ERROR"]
 
 
@@ -260,6 +262,7 @@ def test_ctrl_c_ends_an_idle_worker_with_status_0(start: Start) -> None:
     worker.signal(signal.SIGINT)
 
     assert 0 == worker.wait()
+    worker.stop()  # then all that it told has been read
     assert ["SIGINT"] == [event["reason"] for event in worker.events("shutdown")]
 
 

@@ -44,6 +44,7 @@ def test_the_running_job_finishes_new_ones_are_refused_and_the_cause_is_told(sta
     assert "draining" == worker.client.health()["state"]
     assert "end" == list(stream)[-1].name
     assert 0 == worker.wait()
+    worker.stop()  # then all that it told has been read
     (farewell,) = worker.events("shutdown")
     assert ("POST /shutdown", "first") == (farewell["reason"], farewell["correlation_id"])
     assert [] == [event for event in worker.narration if event["level"] == "ERROR"]

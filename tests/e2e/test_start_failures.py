@@ -234,7 +234,7 @@ def refusing_receiver() -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Refusal) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/ready"
         server.shutdown()

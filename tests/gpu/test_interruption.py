@@ -1,5 +1,6 @@
 """A cancel and a hang-up stop the device within 100 ms, in the answer and in the midst of a long prompt."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -82,8 +83,16 @@ def job(prompt: str, max_tokens: int = 700) -> dict[str, object]:
 
 
 def best_of_three(measure: Callable[[], float]) -> float:
-    """The machine that runs the tests may be busy with something else at any one moment."""
-    return min(measure() for _ in range(3))
+    """The machine that runs the tests may be busy with something else at any one moment.
+
+    One that is below the limit is enough: no other could change the outcome.
+    """
+    best_s = math.inf
+    for _ in range(3):
+        best_s = min(best_s, measure())
+        if best_s < LIMIT_S:
+            break
+    return best_s
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

@@ -1,7 +1,7 @@
 """The launches of a model, before there is a device: addresses, parts of tensors, and what a block takes."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache
 
 import pytest
@@ -9,7 +9,8 @@ import pytest
 from backends.cuda.arena import Arena
 from backends.cuda.call import Call
 from backends.cuda.catalogue import kernels_of
-from backends.cuda.compile_all import compile_everything
+from backends.cuda.compiler import Compiler, KernelSource
+from backends.cuda.cubin import Cubin
 from backends.cuda.decode_args import AttentionArgs, Stack
 from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
 from backends.cuda.kv_pages import layer_offsets
@@ -24,6 +25,7 @@ from ports.model_description import ModelDescription
 from tests.backends.cuda.compiled import CACHE_DIR, DEVICES
 from tests.backends.cuda.every_kernel import EVERY_SAMPLER_KERNEL
 from tests.backends.cuda.reference_models import reference_models, toy_models
+from tests.backends.cuda.shares import compiled_for
 
 pytestmark = pytest.mark.req("M0-W-1430", "M0-W-1431")
 
@@ -173,9 +175,18 @@ def test_every_block_fits_on_a_multiprocessor(arch: str) -> None:
     for description in reference_models().values():
         model = Layout(description, arch)
         kernels = kernels_of(description, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
-        cubins = compile_everything(kernels, archs=[arch], cache_dir=CACHE_DIR)
+        cubins = cubins_of(kernels, arch=arch)
         for call in (*model.decode(), *model.prefill()):
-            resources = cubins[arch, call.source].resources
+            resources = cubins[call.source].resources
 
             assert call.shared_bytes + resources.shared_bytes <= SHARED_BYTES_A_BLOCK[arch], call.source
             assert call.num_threads * resources.registers <= REGISTERS_A_BLOCK, call.source
+
+
+def cubins_of(sources: Set[KernelSource], *, arch: str) -> dict[KernelSource, Cubin]:
+    """Each kernel as it is compiled for `arch` or for the architecture that stands for it."""
+    cubins: dict[KernelSource, Cubin] = {}
+    for compiled_arch in {compiled_for(source, arch) for source in sources}:
+        share = [source for source in sources if compiled_for(source, arch) == compiled_arch]
+        cubins |= Compiler(compiled_arch, CACHE_DIR).compile(share)
+    return cubins

@@ -36,10 +36,14 @@ def small(shape: ModelShape) -> ModelShape:
     )
 
 
-@pytest.fixture(params=[small(shape) for shape in MODELS.values()], ids=lambda shape: shape.name)
-def file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ModelFile]:
-    write_true_size(tmp_path / "model.gguf", request.param)
-    file = GgufModelFileOpener().open(str(tmp_path / "model.gguf"))
+@pytest.fixture(
+    scope="module", params=[small(shape) for shape in MODELS.values()], ids=lambda shape: shape.name
+)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelFile]:
+    """Written once; no test writes to it."""
+    path = tmp_path_factory.mktemp("model") / "model.gguf"
+    write_true_size(path, request.param)
+    file = GgufModelFileOpener().open(str(path))
     yield file
     file.close()
 
