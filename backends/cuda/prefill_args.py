@@ -7,7 +7,7 @@ from backends.cuda.packed import PackedMatrix
 
 
 class LinearArgs(ctypes.Structure):
-    """`struct Linear` of matmul_tile.cuh: a matrix with its bias, or some of its rows."""
+    """`struct Linear` of tile_operands.cuh: a matrix with its bias, or some of its rows."""
 
     _fields_ = (("w", PackedMatrix), ("num_rows", ctypes.c_int32), ("bias", Vector))
 

@@ -38,7 +38,7 @@ STRUCTURES: list[tuple[type[ctypes.Structure], str, str]] = [
     (Rotation, "Rotation", "decode_begin.cu"),
     (Rotations, "Rotations", "decode_begin.cu"),
     (AttentionArgs, "AttentionArgs", "decode_attention.cu"),
-    (LinearArgs, "Linear", "matmul_tile.cuh"),
+    (LinearArgs, "Linear", "tile_operands.cuh"),
     (LinearStackArgs, "LinearStack", "prefill_matmul.cu"),
     (PanelsArgs, "Panels", "panels.cuh"),
     (ExpertListsArgs, "ExpertLists", "expert_lists.cuh"),
