@@ -85,7 +85,7 @@ class FewTile {
     }
 
   private:
-    // Rows under way. Dense ones take twice the registers: the next arrive while a copy is multiplied, where even that fits.
+    // Rows under way. Dense ones take twice the registers: only the next arrive, while a copy is multiplied.
     static constexpr int DEPTH = is_dense(EVEN) || is_dense(ODD) ? 1 : 2;
     static constexpr bool COPIES = DEPTH == 1;
     using Ring = PanelRing<TOKENS, 2, 2, 1, 32 * SHARERS, false>;
