@@ -21,7 +21,7 @@ from ports.tensor_types import TensorType
 from tests.backends.cuda.packed_reference import pack
 from tests.kernels.gpu import Gpu
 from tests.models.memory_file import MemoryModelFile
-from tests.models.tiny import TinyShape, tiny_model
+from tests.models.tiny import TinyShape, tiny_model, tiny_model_of
 
 pytestmark = [pytest.mark.gpu, pytest.mark.req("M0-W-1201", "M0-W-1220", "M0-W-1222")]
 
@@ -87,15 +87,7 @@ class Upload:
 def test_every_tensor_is_in_its_place(
     gpu: Gpu, tensor_type: TensorType, chunk_bytes: int, piece_bytes: int
 ) -> None:
-    shape = TinyShape(
-        matrix_type=tensor_type,
-        embedding_type=tensor_type,
-        hidden_size=256,  # rows that K-quants can have
-        intermediate_size=512,
-        num_heads=4,
-        head_dim=64,
-    )
-    upload = Upload(gpu, tiny_model(shape))
+    upload = Upload(gpu, tiny_model_of(tensor_type))
 
     upload.run(chunk_bytes, piece_bytes=piece_bytes)
 

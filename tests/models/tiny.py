@@ -48,6 +48,19 @@ def tiny_model(shape: TinyShape) -> MemoryModelFile:
     return _Writer(shape).file
 
 
+def tiny_model_of(tensor_type: TensorType) -> MemoryModelFile:
+    """One with matrices of any type, in rows that K-quants can have."""
+    shape = TinyShape(
+        matrix_type=tensor_type,
+        embedding_type=tensor_type,
+        hidden_size=256,
+        intermediate_size=512,
+        num_heads=4,
+        head_dim=64,
+    )
+    return tiny_model(shape)
+
+
 class _Writer:
     def __init__(self, shape: TinyShape) -> None:
         self.file = MemoryModelFile()

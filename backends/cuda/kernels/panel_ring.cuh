@@ -14,8 +14,8 @@ __device__ inline void meet_threads(int barrier, int count) {
 
 // Args:
 //   THREADS: that share the ring, in a row: a warp, or some, the first of them a multiple of so many.
-//   IS_BLOCKS: whether those are all threads of the block.
-template <int TOKENS, int PANELS, int SLOTS, int AHEAD, int THREADS, bool IS_BLOCKS>
+//   IS_WHOLE_BLOCK: whether those are all threads of the block.
+template <int TOKENS, int PANELS, int SLOTS, int AHEAD, int THREADS, bool IS_WHOLE_BLOCK>
 class PanelRing {
   public:
     static constexpr int STAGE = PANELS * TOKENS * PANEL;  // elements
@@ -70,7 +70,7 @@ class PanelRing {
     __device__ static void meet() {
         if constexpr (THREADS == 32)
             __syncwarp();
-        else if constexpr (IS_BLOCKS)
+        else if constexpr (IS_WHOLE_BLOCK)
             __syncthreads();
         else
             meet_threads(1 + threadIdx.x / THREADS, THREADS);

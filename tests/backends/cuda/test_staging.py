@@ -23,7 +23,7 @@ from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
 from tests.backends.cuda.host_driver import HostDriver
 from tests.models.memory_file import MemoryModelFile
-from tests.models.tiny import TinyShape, tiny_model
+from tests.models.tiny import tiny_model_of
 
 pytestmark = pytest.mark.req("M0-W-1222", "M0-W-1220")
 
@@ -96,24 +96,12 @@ def driver(install: Callable[[HostDriver], HostDriver]) -> HostDriver:
     return install(HostDriver())
 
 
-def model_of(tensor_type: TensorType) -> MemoryModelFile:
-    shape = TinyShape(
-        matrix_type=tensor_type,
-        embedding_type=tensor_type,
-        hidden_size=256,  # rows that K-quants can have
-        intermediate_size=512,
-        num_heads=4,
-        head_dim=64,
-    )
-    return tiny_model(shape)
-
-
 @pytest.mark.parametrize("tensor_type", TensorType, ids=lambda tensor_type: tensor_type.name)
 @pytest.mark.parametrize(("num_readers", "chunk_bytes"), [(1, 1000), (3, 777), (5, 2**20)])
 def test_every_byte_of_the_file_comes_to_its_tensors_place_and_nothing_else_is_touched(
     driver: HostDriver, tensor_type: TensorType, num_readers: int, chunk_bytes: int
 ) -> None:
-    upload = Upload(model_of(tensor_type))
+    upload = Upload(tiny_model_of(tensor_type))
 
     upload.run(num_readers=num_readers, chunk_bytes=chunk_bytes)
 
@@ -130,7 +118,7 @@ def nothing_is_held(driver: HostDriver) -> bool:
 
 @pytest.mark.req("M0-W-1621")
 def test_progress_goes_from_nothing_to_everything(driver: HostDriver) -> None:
-    upload = Upload(model_of(TensorType.Q4_K))
+    upload = Upload(tiny_model_of(TensorType.Q4_K))
     reports: list[tuple[int, int]] = []
 
     upload.run(num_readers=3, chunk_bytes=1000, on_progress=lambda *report: reports.append(report))
@@ -149,7 +137,7 @@ def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
     driver = install(HostDriver(failing_copy=5))
 
     with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
-        Upload(model_of(TensorType.F16)).run(num_readers=num_readers, chunk_bytes=1000)
+        Upload(tiny_model_of(TensorType.F16)).run(num_readers=num_readers, chunk_bytes=1000)
 
     assert 5 == driver.num_copies
     assert nothing_is_held(driver)
@@ -157,7 +145,7 @@ def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
 
 @pytest.mark.req("M0-W-1111")
 def test_a_file_that_becomes_shorter_ends_the_upload_and_nothing_is_held(driver: HostDriver) -> None:
-    upload = Upload(model_of(TensorType.Q8_0))
+    upload = Upload(tiny_model_of(TensorType.Q8_0))
     upload.file.data = upload.file.data[: len(upload.file.data) // 2]
 
     with pytest.raises(ModelLoadFailed, match="became shorter"):
@@ -175,6 +163,6 @@ def test_who_raises_on_progress_ends_the_upload_and_nothing_is_held(driver: Host
             raise Stopped
 
     with pytest.raises(Stopped):
-        Upload(model_of(TensorType.F32)).run(num_readers=2, chunk_bytes=1000, on_progress=stop)
+        Upload(tiny_model_of(TensorType.F32)).run(num_readers=2, chunk_bytes=1000, on_progress=stop)
 
     assert nothing_is_held(driver)
