@@ -14,26 +14,25 @@ from backends.cuda.upload import repack_sources
 from backends.cuda.weights import DeviceWeights
 from ports.model_description import ModelDescription, Rope
 
-_SHARED_BYTES = 2**17  # of a block; which kernels there are does not depend on it
-
 
 def kernels_of(
-    description: ModelDescription, *, chunk_tokens: int, num_multiprocessors: int
+    description: ModelDescription, *, chunk_tokens: int, num_multiprocessors: int, max_shared_bytes: int
 ) -> Set[KernelSource]:
     """Every kernel that loading and running the model takes.
 
     Args:
         description: of the model.
         chunk_tokens: of a prompt's chunk at most.
-        num_multiprocessors: of the device.
+        num_multiprocessors, max_shared_bytes: of the device.
     """
+    prefill = _prefill_calls(description, num_multiprocessors, max_shared_bytes)
     calls = [
         *_decode_calls(description, num_multiprocessors),
         *_sampler_calls(description, num_multiprocessors),
     ]
     return {
         *(call.source for call in calls),
-        *prefill_sources(_prefill_calls(description, num_multiprocessors), chunk_tokens),
+        *prefill_sources(prefill, chunk_tokens),
         *repack_sources(description.tensors),
     }
 
@@ -52,7 +51,9 @@ def _decode_calls(description: ModelDescription, num_multiprocessors: int) -> li
     return list(calls.step(SequencePointers(0, 0, 0)))
 
 
-def _prefill_calls(description: ModelDescription, num_multiprocessors: int) -> PrefillCalls:
+def _prefill_calls(
+    description: ModelDescription, num_multiprocessors: int, max_shared_bytes: int
+) -> PrefillCalls:
     frequencies = _null_for_each_rope(description)
     return PrefillCalls(
         description,
@@ -62,7 +63,7 @@ def _prefill_calls(description: ModelDescription, num_multiprocessors: int) -> P
         ),
         pool=_null_pool(description),
         num_multiprocessors=num_multiprocessors,
-        max_shared_bytes=_SHARED_BYTES,
+        max_shared_bytes=max_shared_bytes,
     )
 
 

@@ -8,6 +8,8 @@ from backends.cuda.errors import check, check_release
 from backends.cuda.properties import DeviceProperties, read_properties
 from domain.errors import DeviceError
 
+_MOST_STREAMS = 4  # of a model and its upload at once
+
 
 @dataclass(frozen=True, slots=True)
 class ContextSettings:
@@ -79,6 +81,15 @@ class Context:
         _shrink_malloc_heap()
         prefer_l1 = driver.CUfunc_cache.CU_FUNC_CACHE_PREFER_L1
         check(driver.cuCtxSetCacheConfig(prefer_l1), "cuCtxSetCacheConfig")
+        _take_memory_of_streams()
+
+
+def _take_memory_of_streams() -> None:
+    """Have the driver take now what it keeps once there were streams: what is free is then a model's."""
+    flags = driver.CUstream_flags.CU_STREAM_NON_BLOCKING
+    streams = [check(driver.cuStreamCreate(flags), "cuStreamCreate") for _ in range(_MOST_STREAMS)]
+    for stream in streams:
+        check(driver.cuStreamDestroy(stream), "cuStreamDestroy")
 
 
 def _shrink_malloc_heap() -> None:

@@ -73,6 +73,7 @@ class ModelLoader:
                 description,
                 chunk_tokens=plan.prefill_chunk_tokens,
                 num_multiprocessors=self._num_multiprocessors,
+                max_shared_bytes=self._max_shared_bytes,
             )
         )
         self._upload(description, file, weights, chunk_bytes=chunk_bytes, on_progress=on_progress)

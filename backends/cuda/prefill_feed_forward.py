@@ -13,8 +13,8 @@ from backends.cuda.prefill_matmul import ExpertPairs, MatmulCalls, Tokens, vecto
 from ports.model_description import Experts, FeedForward, Gelu, SwiGlu
 
 _THREADS = 256
-_ROUTE_THREADS = 512
-_ROUTED_TOKENS = 4  # of a block
+_ROUTE_THREADS = 1024
+_ROUTED_TOKENS = 2  # of a block
 
 
 class FeedForwardCalls:

@@ -8,10 +8,10 @@ _WARP_THREADS = 32
 _PARTS = 8  # of the columns, which are summed one after the other
 _FEW_TOKENS = 16
 _MOST_FEW_ROW_TILES = 16
-_BEGIN_AND_END = 1  # of a block, in rows of a warp: a guess
+_BEGIN_AND_END = 3  # of a block, in sixteens of rows: a fit
 _PANEL_ROW_BYTES = 128
 _MANY_PANELS = 6  # of shared memory
-_FEW_PANELS = 4 * _PARTS
+_FEW_STAGE_BYTES = _PARTS * 2 * _PANEL_ROW_BYTES * _FEW_TOKENS  # two panels of each part
 _RESULT_BYTES = _TILE_ROWS * _FEW_TOKENS * 4  # of a part and sixteen rows
 _STATIC_BYTES = 2**10  # at most
 
@@ -41,12 +41,17 @@ def many(tokens: int, warps: int) -> Tile:
     return Tile(f"Many<{tokens}, {warps}>", tokens, warps, _WARP_THREADS * warps, shared_bytes)
 
 
-def few(row_tiles: int) -> Tile:
-    """For the memory's sake: of more than 16 rows, two warps of each part take turns at them."""
-    sharers = min(row_tiles, 2)
+def few(row_tiles: int, num_stages: int) -> Tile:
+    """For the memory's sake.
+
+    Args:
+        row_tiles: of many, two warps of each part take turns at them; three are too uneven for that.
+        num_stages: of the activations that there is room for.
+    """
+    sharers = 1 if row_tiles in (1, 3) else 2
     num_threads = _WARP_THREADS * _PARTS * sharers
-    shared_bytes = _FEW_PANELS * _PANEL_ROW_BYTES * _FEW_TOKENS + _PARTS * row_tiles * _RESULT_BYTES
-    return Tile(f"Few<{sharers}>", _FEW_TOKENS, row_tiles, num_threads, shared_bytes)
+    shared_bytes = num_stages * _FEW_STAGE_BYTES + _PARTS * row_tiles * _RESULT_BYTES
+    return Tile(f"Few<{sharers}, {num_stages}>", _FEW_TOKENS, row_tiles, num_threads, shared_bytes)
 
 
 _MANY = (many(128, 8), many(64, 8), many(64, 4))
@@ -69,9 +74,9 @@ def choose_tile(
             return tile
 
     def duration(tile: Tile) -> int:
-        """As long as its warp with the most rows takes, for as many blocks as a multiprocessor gets."""
+        """As long as its rows take, for as many blocks as a multiprocessor gets."""
         num_blocks = -(-num_tokens // tile.tokens) * tile.num_blocks(row_counts)
-        return -(-num_blocks // num_multiprocessors) * (-(-tile.row_tiles // 2) + _BEGIN_AND_END)
+        return -(-num_blocks // num_multiprocessors) * (tile.row_tiles + _BEGIN_AND_END)
 
-    tiles = [few(row_tiles) for row_tiles in range(1, _MOST_FEW_ROW_TILES + 1)]
+    tiles = [few(row_tiles, stages) for row_tiles in range(1, _MOST_FEW_ROW_TILES + 1) for stages in (3, 2)]
     return min((t for t in tiles if t.shared_bytes + _STATIC_BYTES <= max_shared_bytes), key=duration)

@@ -5,8 +5,8 @@
 #include "pdl.cuh"
 #include "tile_operands.cuh"
 
-// Args: SHARERS: warps of a part.
-template <Type EVEN, Type ODD, int SHARERS>
+// Args: SHARERS: warps of a part. STAGES: of X, two panels each, that are on their way or in use.
+template <Type EVEN, Type ODD, int SHARERS, int STAGES>
 class FewTile {
   public:
     static constexpr int TOKENS = 16;
@@ -15,10 +15,11 @@ class FewTile {
 
     // Args:
     //   rows_of(r): the r-th sixteen rows of the block; row_tiles: how many of those there are, at least SHARERS.
-    //   x, first_token, num_tokens: of the block; what lies past the last token becomes nobody's result.
-    template <typename RowsOf>
+    //   x, first_token: of the block.
+    //   count_tokens(): of the block, or more; what lies past the last one becomes nobody's result.
+    template <typename RowsOf, typename CountTokens>
     __device__ void run(unsigned short* shared, RowsOf rows_of, int row_tiles, const Panels& x, int first_token,
-                        int num_tokens) {
+                        CountTokens count_tokens) {
         __shared__ unsigned long long full[PARTS][MOST_SLOTS];
         const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, part = warp / SHARERS, first_tile = warp % SHARERS;
         Ring ring(shared + part * RING, full[part]);
@@ -27,7 +28,6 @@ class FewTile {
         const int begin = groups.begin(part), num_groups = groups.begin(part + 1) - begin;
         results_ = reinterpret_cast<float4*>(shared + PARTS * RING);
         num_results_ = 2 * row_tiles;
-        num_parts_ = (groups.all + groups.of_part - 1) / groups.of_part;
         float4* const own = results_ + part * num_results_ * 32 + lane;
         for (int tile = first_tile; tile < row_tiles; tile += SHARERS)
             own[64 * tile] = own[64 * tile + 32] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
@@ -35,14 +35,13 @@ class FewTile {
         FetchedRows<EVEN, ODD> fetched[DEPTH];
         Walk ahead{first_tile, 0};
         const auto fetch = [&](FetchedRows<EVEN, ODD>& into) {
-            if (ahead.group == num_groups) return;
-            rows_of(ahead.tile).fetch(into, begin + ahead.group);
+            rows_of(ahead.tile).fetch(into, begin + ahead.group, ahead.group < num_groups);
             ahead.advance(first_tile, row_tiles);
         };
 #pragma unroll
         for (int i = 0; i < DEPTH; ++i) fetch(fetched[i]);  // nobody writes weights
+        const bool has_more = count_tokens() > 8;
         wait_for_previous();
-        const bool has_more = num_tokens > 8;
         ring.start(x, 2 * begin, first_token, num_groups, has_more ? TOKENS : 8);
         Walk at{first_tile, 0};
 #pragma unroll 1
@@ -50,10 +49,10 @@ class FewTile {
 #pragma unroll
             for (int i = 0; i < DEPTH; ++i) {
                 if (at.group == num_groups) break;
-                if (at.tile == first_tile) ring.begin_stage(at.group);
                 RowFragments<EVEN, ODD> fragments;
                 fragments.set(fetched[i]);
                 if constexpr (COPIES) fetch(fetched[i]);
+                if (at.tile == first_tile) ring.begin_stage(at.group);
                 multiply_group(own + 64 * at.tile, fragments, ring.slot(at.group), has_more);
                 if constexpr (!COPIES) fetch(fetched[i]);
                 at.advance(first_tile, row_tiles);
@@ -68,7 +67,8 @@ class FewTile {
         for (result_ = threadIdx.x / 32; result_ < num_results_; result_ += PARTS * SHARERS) {
 #pragma unroll
             for (int i = 0; i < 4; ++i) sums[0][i] = 0.0f;
-            for (int part = 0; part < num_parts_; ++part) {
+#pragma unroll
+            for (int part = 0; part < PARTS; ++part) {
                 const float4 of_part = results_[(part * num_results_ + result_) * 32 + threadIdx.x % 32];
                 sums[0][0] += of_part.x;
                 sums[0][1] += of_part.y;
@@ -88,11 +88,11 @@ class FewTile {
     // Rows under way. Dense ones take twice the registers: only the next arrive, while a copy is multiplied.
     static constexpr int DEPTH = is_dense(EVEN) || is_dense(ODD) ? 1 : 2;
     static constexpr bool COPIES = DEPTH == 1;
-    using Ring = PanelRing<TOKENS, 2, 2, 1, 32 * SHARERS, false>;
-    static constexpr int RING = 2 * Ring::STAGE;
+    using Ring = PanelRing<TOKENS, 2, STAGES, STAGES - 1, 32 * SHARERS, false>;
+    static constexpr int RING = STAGES * Ring::STAGE;
 
     float4* results_;  // [PARTS][num_results_][32 lanes]
-    int num_results_, num_parts_, result_;
+    int num_results_, result_;
 
     // A warp's way through its rows of a group, group after group.
     struct Walk {

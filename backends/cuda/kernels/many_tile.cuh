@@ -18,16 +18,18 @@ class ManyTile {
     static constexpr int TILES = TOKENS / 8;  // of eight tokens
     float sums[TILES][4];
 
-    // Args: rows_of(0): the sixteen rows of this warp; x, first_token: of the block.
-    template <typename RowsOf>
-    __device__ void run(unsigned short* shared, RowsOf rows_of, int, const Panels& x, int first_token, int) {
+    // Args: rows_of(0): the sixteen rows of this warp; x, first_token: of the block; count_tokens: called once.
+    template <typename RowsOf, typename CountTokens>
+    __device__ void run(unsigned short* shared, RowsOf rows_of, int, const Panels& x, int first_token,
+                        CountTokens count_tokens) {
         __shared__ unsigned long long full[MOST_SLOTS];
         Ring ring(shared, full);
         __syncthreads();
         const SixteenRows<EVEN, ODD> rows = rows_of(0);
         const Groups groups(x.num_columns);
         FetchedRows<EVEN, ODD> fetched;
-        rows.fetch(fetched, 0);  // nobody writes weights: they need not wait for the kernel before this
+        rows.fetch(fetched, 0, true);  // nobody writes weights: they need not wait for the kernel before this
+        count_tokens();
         wait_for_previous();
         ring.start(x, 0, first_token, 2 * groups.all, TOKENS);
 #pragma unroll
@@ -38,14 +40,14 @@ class ManyTile {
         unsigned w[2][PART_PRODUCTS][4] = {};
         float part[TILES][4];
         for (int group = 0, in_part = 0; group < groups.all; ++group) {
-            if (IS_LATE && group > 0) rows.fetch(fetched, group);
+            if (IS_LATE) rows.fetch(fetched, group, group > 0);
             fragments.set(fetched);
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
 #pragma unroll
                 for (int product = 0; product < PART_PRODUCTS; ++product)
                     fragments.operand(w[half][product], half * PART_PRODUCTS + product);
-                if (!IS_LATE && half == FETCHES_IN && group + 1 < groups.all) rows.fetch(fetched, group + 1);
+                if (!IS_LATE && half == FETCHES_IN) rows.fetch(fetched, group + 1, group + 1 < groups.all);
                 if (half == 0 && in_part == groups.of_part) {
                     add_part(part);
                     in_part = 0;

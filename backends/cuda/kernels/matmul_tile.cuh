@@ -24,11 +24,11 @@ struct Many {
     __device__ static int row_tile(int block, int, int) { return block * WARPS + threadIdx.x / 32; }
 };
 
-template <int SHARERS>
+template <int SHARERS, int STAGES>
 struct Few {
     static constexpr int TOKENS = 16, THREADS = 32 * PARTS * SHARERS;
     template <Type EVEN, Type ODD>
-    using Tile = FewTile<EVEN, ODD, SHARERS>;
+    using Tile = FewTile<EVEN, ODD, SHARERS, STAGES>;
     static constexpr bool IS_FEW = true;
     __device__ static int row_tile(int block, int r, int row_tiles) { return block * row_tiles + r; }
 };

@@ -52,7 +52,7 @@ struct Packed {
     uint4 super;         // Q4_K, Q5_K
     uint2 high;          // the fifth bits in x; Q6_K: both words
     unsigned int scales;
-    unsigned short super_scale;  // Q6_K
+    unsigned int super_scale;  // Q6_K: f16
     int index;           // Q4_K, Q5_K: of the sub-block in its super-block
 };
 
@@ -66,39 +66,90 @@ __device__ __forceinline__ uint4 load_streaming(const void* address) {
     return value;
 }
 
+// Brings the parts of a sub-block: those that one lane alone reads, and those that neighbours read as well.
+struct PartLoader {
+    __device__ void load_own(uint4& part, const uint4* from) const { part = load_streaming(from); }
+    template <typename Part, typename Stored>
+    __device__ void load_shared(Part& part, const Stored* from) const {
+        part = __ldg(from);
+    }
+};
+
+// The same where `is_wanted`; else parts stay as they are. By predicate: after a branch, a part would be moved to where
+// both ways have it, and the thread would wait for it there. Not as constants (`nc`): ptxas puts such loads behind
+// `wait_for_previous`, whatever the source says. Nothing more into L2 than is asked for: of a matrix that is larger than L2
+// and read a few columns of every row at a time, what came early would be gone when its turn comes.
+struct WantedPartLoader {
+    bool is_wanted;
+
+    __device__ void load_own(uint4& part, const uint4* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n"
+                     "@wanted ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%5];}"
+                     : "+r"(part.x), "+r"(part.y), "+r"(part.z), "+r"(part.w)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+    __device__ void load_shared(uint4& part, const uint4* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n"
+                     "@wanted ld.global.v4.u32 {%0, %1, %2, %3}, [%5];}"
+                     : "+r"(part.x), "+r"(part.y), "+r"(part.z), "+r"(part.w)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+    __device__ void load_shared(uint2& part, const uint2* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %2, 0;\n"
+                     "@wanted ld.global.v2.u32 {%0, %1}, [%3];}"
+                     : "+r"(part.x), "+r"(part.y)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+    __device__ void load_shared(unsigned int& part, const unsigned int* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %1, 0;\n"
+                     "@wanted ld.global.u32 %0, [%2];}"
+                     : "+r"(part)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+    __device__ void load_shared(unsigned int& part, const unsigned short* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %1, 0;\n"
+                     "@wanted ld.global.u16 %0, [%2];}"
+                     : "+r"(part)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+    __device__ void load_shared(unsigned int& part, const unsigned char* from) const {
+        asm volatile("{.reg .pred wanted; setp.ne.u32 wanted, %1, 0;\n"
+                     "@wanted ld.global.u8 %0, [%2];}"
+                     : "+r"(part)
+                     : "r"(static_cast<unsigned>(is_wanted)), "l"(from));
+    }
+};
+
 // Loads sub-block `block` of the row whose first one is `first`, counted through the matrix; computes nothing, so that
 // several can be under way. No matrix has 2^31 sub-blocks.
-template <Type T>
-__device__ __forceinline__ Packed<T> load_packed_block(const Matrix& w, unsigned first, unsigned block) {
+template <Type T, typename Loader>
+__device__ __forceinline__ void load_parts(Packed<T>& p, const Matrix& w, unsigned first, unsigned block,
+                                           const Loader& loader) {
     static_assert(!is_dense(T), "only quantized matrices are packed");
     const unsigned at = first + block;
-    Packed<T> p;
-    if constexpr (T == Q8_0) {
-        const uint4* quants = (const uint4*)w.quants + (first + at);
-        p.quants = load_streaming(quants);
-        p.upper = load_streaming(quants + (w.cols >> 5));
-    } else {
-        p.quants = load_streaming((const uint4*)w.quants + at);
-    }
-    if constexpr (has_fifth_bit(T)) p.high.x = __ldg((const unsigned int*)w.high + at);
+    const uint4* const quants = (const uint4*)w.quants + (T == Q8_0 ? first + at : at);
+    loader.load_own(p.quants, quants);
+    if constexpr (T == Q8_0) loader.load_own(p.upper, quants + (w.cols >> 5));
+    if constexpr (has_fifth_bit(T)) loader.load_shared(p.high.x, (const unsigned int*)w.high + at);
     if constexpr (has_super_block(T)) {
-        p.super = __ldg((const uint4*)w.super + (at >> 3));
+        loader.load_shared(p.super, (const uint4*)w.super + (at >> 3));
         p.index = block & 7;
     } else if constexpr (T == Q6_K) {
-        p.high = __ldg((const uint2*)w.high + at);
-        p.scales = __ldg((const unsigned short*)w.scales + at);
-        p.super_scale = __ldg((const unsigned short*)w.super + (at >> 3));
+        loader.load_shared(p.high, (const uint2*)w.high + at);
+        loader.load_shared(p.scales, (const unsigned short*)w.scales + at);
+        loader.load_shared(p.super_scale, (const unsigned short*)w.super + (at >> 3));
     } else if constexpr (T == Q4_1 || T == Q5_1) {
-        p.scales = __ldg((const unsigned int*)w.scales + at);
+        loader.load_shared(p.scales, (const unsigned int*)w.scales + at);
     } else if constexpr (T == MXFP4) {
-        p.scales = __ldg(w.scales + at);
+        loader.load_shared(p.scales, w.scales + at);
     } else {
-        p.scales = __ldg((const unsigned short*)w.scales + at);
+        loader.load_shared(p.scales, (const unsigned short*)w.scales + at);
     }
-    return p;
 }
 
 template <Type T>
 __device__ __forceinline__ Packed<T> load_packed(const Matrix& w, long long row, int block) {
-    return load_packed_block<T>(w, static_cast<unsigned>(row * (w.cols >> 5)), block);
+    Packed<T> p;
+    load_parts<T>(p, w, static_cast<unsigned>(row * (w.cols >> 5)), block, PartLoader{});
+    return p;
 }

@@ -43,15 +43,15 @@ struct Panels {
     }
 };
 
-// Store chunk `index` of a row, from value(column); what lies past the last column becomes zero.
+// Store chunk `index` of a row, from value(i, column), the i-th of its CHUNK; what lies past the last column becomes zero.
 template <typename Value>
 __device__ inline void store_chunk(const Panels& y, int row, int index, Value value) {
     unsigned pairs[CHUNK_PAIRS];
 #pragma unroll
     for (int i = 0; i < CHUNK_PAIRS; ++i) {
         const int column = Panels::column_of(index, i);
-        pairs[i] = floats_to_bf16x2(column < y.num_columns ? value(column) : 0.0f,
-                                    column + 1 < y.num_columns ? value(column + 1) : 0.0f);
+        pairs[i] = floats_to_bf16x2(column < y.num_columns ? value(2 * i, column) : 0.0f,
+                                    column + 1 < y.num_columns ? value(2 * i + 1, column + 1) : 0.0f);
     }
     *y.chunk(row, index) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
 }

@@ -27,6 +27,7 @@ constexpr int QUERIES = THREADS / 32 * 16;
 constexpr int KEYS = 64;
 constexpr float LOG2_E = 1.4426950408889634f;
 
+__device__ inline int up_to_sixteens(int count) { return (count + 15) / 16 * 16; }
 __device__ inline float infinity() { return __int_as_float(0x7f800000); }
 
 __device__ inline float power_of_2(float x) {
@@ -99,9 +100,11 @@ struct Softmax {
     }
 };
 
-// scores = queries @ keys^T: 16 rows from `queries`, KEYS columns.
-template <int D>
-__device__ void multiply_keys(float (&scores)[KEYS / 8][4], const unsigned short* queries, const unsigned short* keys) {
+// scores = queries @ keys^T: 16 rows from `queries`, and columns: KEYS of them or, unless IS_WHOLE, `num_keys`, a multiple
+// of 16.
+template <int D, bool IS_WHOLE>
+__device__ void multiply_keys(float (&scores)[KEYS / 8][4], const unsigned short* queries, const unsigned short* keys,
+                              int num_keys) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int k = 0; k < Rows<D>::COLUMNS; k += 16) {
@@ -109,6 +112,7 @@ __device__ void multiply_keys(float (&scores)[KEYS / 8][4], const unsigned short
         load_matrices(query, queries + lane % 16 * Rows<D>::STRIDE + k + lane / 16 * 8);
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n += 2) {
+            if (!IS_WHOLE && n * 8 >= num_keys) break;
             unsigned key[4];
             load_matrices(key, keys + (n * 8 + lane % 8 + lane / 16 * 8) * Rows<D>::STRIDE + k + lane / 8 % 2 * 8);
             mma_half(scores[n], query, key[0], key[1]);
@@ -117,13 +121,14 @@ __device__ void multiply_keys(float (&scores)[KEYS / 8][4], const unsigned short
     }
 }
 
-// sums += weights @ values. The layout of a product's result is that of a left operand, two tiles at a time.
-template <int D>
+// sums += weights @ values, of as many keys as above. The layout of a product's result is that of a left operand, two tiles at a time.
+template <int D, bool IS_WHOLE>
 __device__ void add_values(float (&sums)[Softmax<D>::COLUMN_TILES][4], const float (&weights)[KEYS / 8][4],
-                           const unsigned short* values) {
+                           const unsigned short* values, int num_keys) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int k = 0; k < KEYS / 8; k += 2) {
+        if (!IS_WHOLE && k * 8 >= num_keys) break;
         const unsigned weight[4] = {floats_to_f16x2(weights[k][0], weights[k][1]),
                                     floats_to_f16x2(weights[k][2], weights[k][3]),
                                     floats_to_f16x2(weights[k + 1][0], weights[k + 1][1]),
@@ -155,36 +160,46 @@ attention(const unsigned short* queries, KvPages pages, const int* positions, co
     unsigned short* key_tile = query_tile + QUERIES * Rows<D>::STRIDE;
     unsigned short* value_tile = key_tile + KEYS * Rows<D>::STRIDE;
     const int head = blockIdx.y, kv_head = head / (num_heads / pages.num_kv_heads);
+    const auto keys_from = [=](int from) { return min(KEYS, up_to_sixteens(end - from)); };
     const auto start_keys = [&](unsigned short* tile, int row_head, int from) {
-        Rows<D>::start_copy(tile, KEYS, queries, [&](int i) -> const unsigned short* {
+        Rows<D>::start_copy(tile, keys_from(from), queries, [&](int i) -> const unsigned short* {
             return from + i < end ? kv_row(pages, row_head, from + i) : nullptr;
         });
     };
 
     const int first_seen = window == 0 ? 0 : max(first + 1 - window, 0);
     const int first_key = first_seen / KEYS * KEYS;
-    Rows<D>::start_copy(query_tile, QUERIES, queries, [&](int i) -> const unsigned short* {
+    const int num_queries = min(QUERIES, num_tokens - first_token);
+    Rows<D>::start_copy(query_tile, up_to_sixteens(num_queries), queries, [&](int i) -> const unsigned short* {
         const long long token = first_token + i;
         return token < num_tokens ? queries + (token * num_heads + head) * D : nullptr;
     });
     start_keys(key_tile, kv_head, first_key);
 
     const int lane = threadIdx.x % 32, warp_row = threadIdx.x / 32 * 16, column = lane % 4 * 2;
+    const bool has_queries = warp_row < num_queries;
     Softmax<D> softmax;
     for (int from = first_key; from < end; from += KEYS) {
         start_keys(value_tile, kv_head + pages.num_kv_heads, from);
         wait_for_copies<1>();
         __syncthreads();
         float scores[KEYS / 8][4] = {};
-        multiply_keys<D>(scores, query_tile + warp_row * Rows<D>::STRIDE, key_tile);
+        const int num_keys = keys_from(from);
+        if (has_queries) {
+            const unsigned short* const queries_of_warp = query_tile + warp_row * Rows<D>::STRIDE;
+            if (num_keys == KEYS)
+                multiply_keys<D, true>(scores, queries_of_warp, key_tile, KEYS);
+            else
+                multiply_keys<D, false>(scores, queries_of_warp, key_tile, num_keys);
 #pragma unroll
-        for (int n = 0; n < KEYS / 8; ++n)
+            for (int n = 0; n < KEYS / 8; ++n)
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int query = first + warp_row + lane / 4 + i / 2 * 8, key = from + n * 8 + column + i % 2;
-                if (key > query || (window != 0 && key + window <= query)) scores[n][i] = -infinity();
-            }
-        softmax.weigh(scores);
+                for (int i = 0; i < 4; ++i) {
+                    const int query = first + warp_row + lane / 4 + i / 2 * 8, key = from + n * 8 + column + i % 2;
+                    if (key > query || (window != 0 && key + window <= query)) scores[n][i] = -infinity();
+                }
+            softmax.weigh(scores);
+        }
         __syncthreads();  // the keys are read
         if (from + KEYS < end)
             start_keys(key_tile, kv_head, from + KEYS);
@@ -192,7 +207,12 @@ attention(const unsigned short* queries, KvPages pages, const int* positions, co
             commit_copies();  // an empty group, so that the values are always the one before the latest
         wait_for_copies<1>();
         __syncthreads();
-        add_values<D>(softmax.sums, scores, value_tile);
+        if (has_queries) {
+            if (num_keys == KEYS)
+                add_values<D, true>(softmax.sums, scores, value_tile, KEYS);
+            else
+                add_values<D, false>(softmax.sums, scores, value_tile, num_keys);
+        }
         __syncthreads();  // the values are read
     }
 
@@ -204,10 +224,11 @@ attention(const unsigned short* queries, KvPages pages, const int* positions, co
         total += __shfl_xor_sync(0xffffffffu, total, 2);
         if (token >= num_tokens) continue;
         if (sinks.data != nullptr) total += power_of_2((element(sinks, head) - softmax.highest[r]) * LOG2_E);
+        const float share = 1.0f / total;
 #pragma unroll
         for (int n = 0; n < D / 8; ++n)
             *y.pair(token, head * D + n * 8 + column) =
-                floats_to_bf16x2(softmax.sums[n][2 * r] / total, softmax.sums[n][2 * r + 1] / total);
+                floats_to_bf16x2(softmax.sums[n][2 * r] * share, softmax.sums[n][2 * r + 1] * share);
         if (head == num_heads - 1)
             for (int i = num_heads * D + column; i < y.num_panels() * PANEL; i += 8) *y.pair(token, i) = 0;
     }

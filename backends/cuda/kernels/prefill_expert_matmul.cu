@@ -31,7 +31,7 @@ expert_swiglu_product(const Panels x, const __grid_constant__ Linear gate, const
         const int row = expert_row + first_row(r);
         return SixteenRows<GATE, UP>(gate.w, up.w, row, row, expert_row + gate.num_rows);
     };
-    tile.run(shared_slots, rows_of, row_tiles, x, first_pair, count);
+    tile.run(shared_slots, rows_of, row_tiles, x, first_pair, [=] { return count; });
     tile.finish([&] {
         tile.each([&](int k, int r, int m) {
             const int row = first_row(r) + row_of_lane();
@@ -63,7 +63,7 @@ expert_product(const Panels x, const __grid_constant__ Linear linear, float* y, 
         const int row = expert_row + 16 * S::row_tile(blockIdx.y, r, row_tiles);
         return SixteenRows<T, T>(linear.w, linear.w, row, row + 8, expert_row + linear.num_rows);
     };
-    tile.run(shared_slots, rows_of, row_tiles, x, first_pair, count);
+    tile.run(shared_slots, rows_of, row_tiles, x, first_pair, [=] { return count; });
     tile.finish([&] {
         tile.each([&](int k, int r, int m) {
 #pragma unroll

@@ -20,24 +20,41 @@ struct LinearStack {
     Linear of[3];
 };
 
-// Multiplies the block's rows of one matrix, `block` counted within it.
+// Whether the chunk has tokens for this block. It has for the first, which need not wait to know.
+template <typename S>
+__device__ inline bool has_tokens(const int* chunk_tokens) {
+    return blockIdx.x == 0 || static_cast<int>(blockIdx.x) * S::TOKENS < *chunk_tokens;
+}
+
+// Runs a tile of the block's tokens. Returns T, which is read while the first weights are on their way.
+template <typename S, typename Tile, typename RowsOf>
+__device__ inline int run_tile(Tile& tile, RowsOf rows_of, int row_tiles, const Panels& x, const int* chunk_tokens) {
+    const int first_token = blockIdx.x * S::TOKENS;
+    int num_tokens;
+    tile.run(shared_slots, rows_of, row_tiles, x, first_token, [&] {
+        num_tokens = *chunk_tokens;
+        return num_tokens - first_token;
+    });
+    return num_tokens;
+}
+
+// Multiplies the block's rows of one matrix, `block` counted within it. Returns T.
 template <Type T, typename S>
-__device__ inline void multiply(typename S::template Tile<T, T>& tile, const Panels& x, const Linear& linear, int block,
-                                int row_tiles, int num_tokens) {
+__device__ inline int multiply(typename S::template Tile<T, T>& tile, const Panels& x, const Linear& linear, int block,
+                               int row_tiles, const int* chunk_tokens) {
     const auto rows_of = [&](int r) {
         const int row = 16 * S::row_tile(block, r, row_tiles);
         return SixteenRows<T, T>(linear.w, linear.w, row, row + 8, linear.num_rows);
     };
-    const int first_token = blockIdx.x * S::TOKENS;
-    tile.run(shared_slots, rows_of, row_tiles, x, first_token, num_tokens - first_token);
+    return run_tile<S>(tile, rows_of, row_tiles, x, chunk_tokens);
 }
 
 // Into columns of y, or onto them.
 template <Type T, typename S, bool ADDS>
-__device__ inline void multiply_into(const Panels& x, const Linear& linear, int block, int row_tiles, int num_tokens,
-                                     float* y, int y_stride) {
+__device__ inline void multiply_into(const Panels& x, const Linear& linear, int block, int row_tiles,
+                                     const int* chunk_tokens, float* y, int y_stride) {
     typename S::template Tile<T, T> tile;
-    multiply<T, S>(tile, x, linear, block, row_tiles, num_tokens);
+    const int num_tokens = multiply<T, S>(tile, x, linear, block, row_tiles, chunk_tokens);
     // write(place of a result in y, its row): for each of a tile's results of this lane that exists.
     const auto each_place = [&](int r, int m, auto write) {
 #pragma unroll
@@ -73,8 +90,7 @@ __global__ void __launch_bounds__(S::THREADS, least_blocks<S, A, B, C>())
 stack_product(const Panels x, const __grid_constant__ LinearStack stack, float* y, int y_stride,
               const int* chunk_tokens, int row_tiles) {
     let_next_start();
-    const int num_tokens = *chunk_tokens;
-    if (static_cast<int>(blockIdx.x) * S::TOKENS >= num_tokens) return;
+    if (!has_tokens<S>(chunk_tokens)) return;
     int which = 0, block = blockIdx.y;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -87,26 +103,25 @@ stack_product(const Panels x, const __grid_constant__ LinearStack stack, float* 
     }
     if constexpr (A == B) {
         if (B == C || which < 2) {
-            multiply_into<A, S, false>(x, stack.of[which], block, row_tiles, num_tokens, y, y_stride);
+            multiply_into<A, S, false>(x, stack.of[which], block, row_tiles, chunk_tokens, y, y_stride);
             return;
         }
     } else if (which < 2) {
         if (which == 0)
-            multiply_into<A, S, false>(x, stack.of[0], block, row_tiles, num_tokens, y, y_stride);
+            multiply_into<A, S, false>(x, stack.of[0], block, row_tiles, chunk_tokens, y, y_stride);
         else
-            multiply_into<B, S, false>(x, stack.of[1], block, row_tiles, num_tokens, y, y_stride);
+            multiply_into<B, S, false>(x, stack.of[1], block, row_tiles, chunk_tokens, y, y_stride);
         return;
     }
-    if constexpr (A != B || B != C) multiply_into<C, S, false>(x, stack.of[2], block, row_tiles, num_tokens, y, y_stride);
+    if constexpr (A != B || B != C) multiply_into<C, S, false>(x, stack.of[2], block, row_tiles, chunk_tokens, y, y_stride);
 }
 
 template <Type T, typename S>
 __global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
 add_product(const Panels x, const __grid_constant__ Linear linear, float* y, int y_stride, const int* chunk_tokens, int row_tiles) {
     let_next_start();
-    const int num_tokens = *chunk_tokens;
-    if (static_cast<int>(blockIdx.x) * S::TOKENS >= num_tokens) return;
-    multiply_into<T, S, true>(x, linear, blockIdx.y, row_tiles, num_tokens, y, y_stride);
+    if (!has_tokens<S>(chunk_tokens)) return;
+    multiply_into<T, S, true>(x, linear, blockIdx.y, row_tiles, chunk_tokens, y, y_stride);
 }
 
 template <Type GATE, Type UP, typename S>
@@ -114,14 +129,14 @@ __global__ void __launch_bounds__(S::THREADS, least_blocks<S, GATE, UP>())
 swiglu_product(const Panels x, const __grid_constant__ Linear gate, const __grid_constant__ Linear up, const Panels y,
                const int* chunk_tokens, int row_tiles) {
     let_next_start();
-    const int num_tokens = *chunk_tokens, first_token = blockIdx.x * S::TOKENS;
-    if (first_token >= num_tokens) return;
+    if (!has_tokens<S>(chunk_tokens)) return;
+    const int first_token = blockIdx.x * S::TOKENS;
     typename S::template Tile<GATE, UP> tile;
     const auto first_row = [=](int r) { return 8 * S::row_tile(blockIdx.y, r, row_tiles); };
     const auto rows_of = [&](int r) {
         return SixteenRows<GATE, UP>(gate.w, up.w, first_row(r), first_row(r), gate.num_rows);
     };
-    tile.run(shared_slots, rows_of, row_tiles, x, first_token, num_tokens - first_token);
+    const int num_tokens = run_tile<S>(tile, rows_of, row_tiles, x, chunk_tokens);
     tile.finish([&] {
         tile.each([&](int k, int r, int m) {
             const int row = first_row(r) + row_of_lane(), own = min(row, gate.num_rows - 1);
@@ -141,10 +156,10 @@ template <Type T, typename S>
 __global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
 gelu_product(const Panels x, const __grid_constant__ Linear linear, const Panels y, const int* chunk_tokens, int row_tiles) {
     let_next_start();
-    const int num_tokens = *chunk_tokens, first_token = blockIdx.x * S::TOKENS;
-    if (first_token >= num_tokens) return;
+    if (!has_tokens<S>(chunk_tokens)) return;
+    const int first_token = blockIdx.x * S::TOKENS;
     typename S::template Tile<T, T> tile;
-    multiply<T, S>(tile, x, linear, blockIdx.y, row_tiles, num_tokens);
+    const int num_tokens = multiply<T, S>(tile, x, linear, blockIdx.y, row_tiles, chunk_tokens);
     tile.finish([&] {
         tile.each([&](int k, int r, int m) {
 #pragma unroll

@@ -12,9 +12,9 @@
 #include "reduce.cuh"
 #include "vector.cuh"
 
-constexpr int THREADS = 512;
+constexpr int THREADS = 1024;
 constexpr int WARPS = THREADS / 32;
-constexpr int ROUTED_TOKENS = 4;  // of a block, which read the router's weights once
+constexpr int ROUTED_TOKENS = 2;  // of a block, which read the router's weights once
 
 // sums[t] += this lane's part of the products of one expert's weights and each of the block's tokens.
 template <Type TYPE>
@@ -27,7 +27,7 @@ __device__ void add_products(float (&sums)[ROUTED_TOKENS], const Matrix& router,
     };
     if (TYPE == F32 && hidden_size % 4 == 0) {  // four at a time, so that there are more under way
         const auto fours = [](const void* floats, long long at) { return static_cast<const float4*>(floats)[at]; };
-#pragma unroll 3
+#pragma unroll 2
         for (int i = lane; i < hidden_size / 4; i += 32) {
             const float4 weight = fours(router.quants, expert * (router.cols / 4) + i);
 #pragma unroll
@@ -37,7 +37,7 @@ __device__ void add_products(float (&sums)[ROUTED_TOKENS], const Matrix& router,
             }
         }
     } else if constexpr (is_dense(TYPE)) {
-#pragma unroll 6
+#pragma unroll 4
         for (int i = lane; i < hidden_size; i += 32)
             add(load_element<TYPE>(router.quants, expert * router.cols + i), i);
     } else {

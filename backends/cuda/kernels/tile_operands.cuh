@@ -62,10 +62,10 @@ struct SixteenRows {
         : even(even_matrix), odd(odd_matrix),
           rows{min(even_row + row_of_lane(), end - 1), min(odd_row + row_of_lane(), end - 1)} {}
 
-    __device__ void fetch(FetchedRows<EVEN, ODD>& fetched, int group) const {
+    __device__ void fetch(FetchedRows<EVEN, ODD>& fetched, int group, bool is_wanted) const {
         const int block = group * 4 + threadIdx.x % 4;
-        fetched.even.load(even, rows[0], block);
-        fetched.odd.load(odd, rows[1], block);
+        fetched.even.load(even, rows[0], block, is_wanted);
+        fetched.odd.load(odd, rows[1], block, is_wanted);
     }
 };
 

@@ -113,10 +113,11 @@ struct WeightFragment<T, true> {
 // since they take twice the registers otherwise.
 template <Type T, bool IS_DENSE = is_dense(T)>
 struct FetchedBlock {
-    Packed<T> packed;
-    __device__ void load(const Matrix& w, int row, int block) {
+    Packed<T> packed = {};
+    __device__ void load(const Matrix& w, int row, int block, bool is_wanted) {
         const int num_blocks = static_cast<int>(w.cols / 32);
-        packed = load_packed_block<T>(w, static_cast<unsigned>(row) * num_blocks, min(block, num_blocks - 1));
+        load_parts<T>(packed, w, static_cast<unsigned>(row) * num_blocks, min(block, num_blocks - 1),
+                      WantedPartLoader{is_wanted});
     }
     __device__ void prepare(WeightFragment<T>& fragment) const { fragment.set(packed); }
 };
@@ -124,7 +125,8 @@ struct FetchedBlock {
 template <Type T>
 struct FetchedBlock<T, true> {
     WeightFragment<T> fragment;
-    __device__ void load(const Matrix& w, int row, int block) {
+    __device__ void load(const Matrix& w, int row, int block, bool is_wanted) {
+        if (!is_wanted) return;
         float values[32];
         load_block<T>(w, row, block, values);
 #pragma unroll

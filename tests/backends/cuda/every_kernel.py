@@ -17,7 +17,7 @@ def _each_type(file: str, name: str, types: list[TensorType]) -> list[KernelSour
     return [KernelSource(file, name.format(tensor_type.name)) for tensor_type in types]
 
 
-TILES = (many(128, 8), many(64, 8), many(64, 4), few(1), few(2), few(3), few(4))
+TILES = (many(128, 8), many(64, 8), many(64, 4), few(1, 2), few(2, 3), few(3, 3), few(4, 2))
 _NUM_MATRICES = {
     "stack_product": 3,
     "add_product": 1,

@@ -20,6 +20,14 @@ from tests.backends.cuda.reference_models import reference_models, toy_models
 from tests.models.tiny import TinyShape, tiny_model
 
 CHUNK_TOKENS = 512
+SHARED_BYTES_A_BLOCK = {  # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"
+    "sm_80": 163 * 1024,
+    "sm_86": 99 * 1024,
+    "sm_89": 99 * 1024,
+    "sm_90a": 227 * 1024,
+    "sm_100": 227 * 1024,
+    "sm_120": 99 * 1024,
+}
 
 # Each is compiled for half of the kernels, and stands for the other with them: no kernel's source tells one
 # from the other (test_catalogue.py looks), both have equal registers and shared memory, and of 191 kernels
@@ -28,7 +36,12 @@ TWINS = ("sm_86", "sm_89")
 
 
 def kernels(model: ModelDescription, arch: str) -> Set[KernelSource]:
-    return kernels_of(model, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
+    return kernels_of(
+        model,
+        chunk_tokens=CHUNK_TOKENS,
+        num_multiprocessors=DEVICES[arch],
+        max_shared_bytes=SHARED_BYTES_A_BLOCK[arch],
+    )
 
 
 @cache

@@ -8,7 +8,6 @@ import pytest
 
 from backends.cuda.arena import Arena
 from backends.cuda.call import Call
-from backends.cuda.catalogue import kernels_of
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.cubin import Cubin
 from backends.cuda.decode_args import AttentionArgs, Stack
@@ -25,23 +24,14 @@ from ports.model_description import ModelDescription
 from tests.backends.cuda.compiled import CACHE_DIR, DEVICES
 from tests.backends.cuda.every_kernel import EVERY_SAMPLER_KERNEL
 from tests.backends.cuda.reference_models import reference_models, toy_models
-from tests.backends.cuda.shares import compiled_for
+from tests.backends.cuda.shares import CHUNK_TOKENS, SHARED_BYTES_A_BLOCK, compiled_for, kernels
 
 pytestmark = pytest.mark.req("M0-W-1430", "M0-W-1431")
 
 MODELS = reference_models() | toy_models()
 D_WEIGHTS, D_SCRATCH, D_POOL, D_SEQUENCE = (n * 2**44 for n in range(1, 5))
 SEQUENCE_BYTES = 2**20
-CHUNK_TOKENS = 512
 REGISTERS_A_BLOCK = 65_536
-SHARED_BYTES_A_BLOCK = {  # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"
-    "sm_80": 163 * 1024,
-    "sm_86": 99 * 1024,
-    "sm_89": 99 * 1024,
-    "sm_90a": 227 * 1024,
-    "sm_100": 227 * 1024,
-    "sm_120": 99 * 1024,
-}
 
 
 class Layout:
@@ -167,15 +157,14 @@ def test_every_kernel_that_is_launched_is_in_the_catalogue(name: str) -> None:
     wanted = {call.source for call in (*layout(name).decode(), *layout(name).prefill())}
     wanted |= {repack_source(tensor_type) for tensor_type in types} | set(EVERY_SAMPLER_KERNEL)
 
-    assert wanted <= kernels_of(MODELS[name], chunk_tokens=CHUNK_TOKENS, num_multiprocessors=132)
+    assert wanted <= kernels(MODELS[name], "sm_90a")
 
 
 @pytest.mark.parametrize("arch", DEVICES)
 def test_every_block_fits_on_a_multiprocessor(arch: str) -> None:
     for description in reference_models().values():
         model = Layout(description, arch)
-        kernels = kernels_of(description, chunk_tokens=CHUNK_TOKENS, num_multiprocessors=DEVICES[arch])
-        cubins = cubins_of(kernels, arch=arch)
+        cubins = cubins_of(kernels(description, arch), arch=arch)
         for call in (*model.decode(), *model.prefill()):
             resources = cubins[call.source].resources
 
