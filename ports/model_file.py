@@ -1,6 +1,6 @@
 """The port to a model file: its metadata, its tensor table, its bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +44,9 @@ class ModelFile(Protocol):
         """
         ...
 
-    def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
-        """Fill `buffer` with stored bytes of a tensor. Several threads at once read faster than one.
+    def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
+        """Fill `buffers`, one after the other, with stored bytes of a tensor. Several threads at once read
+        faster than one, and several buffers at once faster than each by itself.
 
         Raises:
             ModelLoadFailed: the file has become shorter than it was when it was opened, or cannot be read.

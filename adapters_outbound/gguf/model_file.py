@@ -2,13 +2,14 @@
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from adapters_outbound.gguf.bad_file import bad_file
 from ports.model_file import MetadataValue, TensorInfo
 
+_MOST_BUFFERS = os.sysconf("SC_IOV_MAX")  # of one call
 # The kernel maps neighbours of a touched page too, 64 KiB at a time; they are released with it.
 _NEIGHBOURS_BYTES = 128 * 1024
 
@@ -67,8 +68,8 @@ class GgufModelFile:
         self._touched = (start, start + size_bytes)
         return memoryview(mapping)[start : start + size_bytes]
 
-    def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
-        """Fill `buffer` with stored bytes of a tensor. Any number of threads at once.
+    def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
+        """Fill `buffers`, one after the other, with stored bytes of a tensor. Any number of threads at once.
 
         By system calls and not from the mapping, where each page would be a fault, and threads would wait
         for each other to have theirs mapped.
@@ -78,16 +79,17 @@ class GgufModelFile:
             ValueError: the range is not inside the tensor, or the file is closed.
         """
         self._open_mapping()
-        start = _place(tensor, offset_bytes, len(buffer))
-        num_read = 0
-        while num_read < len(buffer):
+        start = _place(tensor, offset_bytes, sum(map(len, buffers)))
+        unfilled = [buffer for buffer in buffers if buffer]
+        while unfilled:
             try:
-                count = os.preadv(self._descriptor, [buffer[num_read:]], start + num_read)
+                count = os.preadv(self._descriptor, unfilled[:_MOST_BUFFERS], start)
             except OSError as exc:
                 raise bad_file(self._path, "file", expected="a readable file", actual=str(exc)) from exc
             if count == 0:
                 self._check_length()
-            num_read += count
+            start += count
+            unfilled = _after(unfilled, count)
 
     def close(self) -> None:
         """Unmap the file; where views are still held, when the last of them is gone. Idempotent."""
@@ -115,6 +117,15 @@ class GgufModelFile:
         stop = min(len(mapping), last + _NEIGHBOURS_BYTES)
         with suppress(OSError):  # locked pages stay; that is no reason to fail
             mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+
+def _after(buffers: list[memoryview], num_bytes: int) -> list[memoryview]:
+    """What is left of buffers, none of them empty, once so many bytes are in them."""
+    for i, buffer in enumerate(buffers):
+        if num_bytes < len(buffer):
+            return [buffer[num_bytes:], *buffers[i + 1 :]]
+        num_bytes -= len(buffer)
+    return []
 
 
 def _place(tensor: TensorInfo, offset_bytes: int, size_bytes: int) -> int:

@@ -1,7 +1,8 @@
 """Threads that read a model file into memory, a piece at a time.
 
-One alone reads the page cache far slower than the device takes copies. They do nothing else: each chunk of a
-piece is one long system call without the interpreter lock, so that even many of them leave it to the others.
+One alone reads the page cache far slower than the device takes copies. They do nothing else, and all chunks
+of a piece are one long system call without the interpreter lock: among many threads, to get that back takes
+longer than to ask for a chunk.
 """
 
 from queue import SimpleQueue
@@ -37,7 +38,7 @@ class Readers(Generic[B]):
     Args:
         file: what is read.
         num_threads: how many pieces are read at once.
-        chunk_bytes: read at once, at most.
+        chunk_bytes: of a buffer that is read into, at most.
     """
 
     def __init__(self, file: ModelFile, *, num_threads: int, chunk_bytes: int) -> None:
@@ -86,6 +87,8 @@ class Readers(Generic[B]):
 
     def _read_piece(self, memory: memoryview, piece: Piece) -> None:
         tensor, offset_bytes, size_bytes = piece
-        for start in range(0, size_bytes, self._chunk_bytes):
-            chunk = memory[start : min(start + self._chunk_bytes, size_bytes)]
-            self._file.read_into(chunk, tensor, offset_bytes=offset_bytes + start)
+        chunks = [
+            memory[start : min(start + self._chunk_bytes, size_bytes)]
+            for start in range(0, size_bytes, self._chunk_bytes)
+        ]
+        self._file.read_into(chunks, tensor, offset_bytes=offset_bytes)

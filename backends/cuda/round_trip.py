@@ -6,26 +6,31 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import cycle
 
+from backends.cuda.late_locked import LateLockedBuffer
 from backends.cuda.readers import Piece, Readers
 from backends.cuda.staging import Way
-from backends.cuda.stream import Event, PinnedBuffer
+from backends.cuda.stream import Event
 
-NUM_AHEAD = 5  # pieces that the device has before it while the host sleeps: a good third of a millisecond
+NUM_AHEAD = 4  # pieces that the device has before it while the host sleeps: a third of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """Room for one piece on its way."""
 
-    host: PinnedBuffer
-    memory: memoryview  # of `host`
+    host: LateLockedBuffer
     is_through: Event  # happens when the piece is in its place and the next may come
 
     @classmethod
     def make(cls, size_bytes: int, held: ExitStack) -> "Slot":
         """One for pieces of up to `size_bytes`, freed with `held`."""
-        host = held.enter_context(closing(PinnedBuffer(size_bytes)))
-        return cls(host, host.array.data, held.enter_context(closing(Event())))
+        host = held.enter_context(closing(LateLockedBuffer(size_bytes)))
+        return cls(host, held.enter_context(closing(Event())))
+
+    @property
+    def memory(self) -> memoryview:
+        """What is read into."""
+        return self.host.memory
 
 
 class RoundTrip:
@@ -75,6 +80,7 @@ class RoundTrip:
     def _send(self) -> None:
         slot, piece = self._readers.take()
         self._num_reading -= 1
+        slot.host.lock()
         way = next(self._ways)
         way.bring(piece, slot.host.address)
         slot.is_through.record(way.stream)

@@ -25,7 +25,7 @@ from ports.model_file import ModelFile, TensorInfo
 
 PIECE_BYTES = 4 * 2**20  # at most: so much that starting and awaiting a piece costs little beside it
 NUM_WAYS = 2  # while one repacks, the other copies
-_MOST_READERS = 10  # with pieces as above and those on the device, 60 MiB of page-locked memory in all
+_MOST_READERS = 12  # with pieces as above and those on the device, 64 MiB of page-locked memory in all
 
 
 def repack_sources(tensors: Iterable[TensorInfo]) -> list[KernelSource]:

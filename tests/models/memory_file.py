@@ -1,5 +1,6 @@
 """A model file that never was one: metadata, tensor table and bytes in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import ModelLoadFailed
@@ -24,8 +25,10 @@ class MemoryModelFile:
             raise ModelLoadFailed(f"{self.path} became shorter")
         return memoryview(self.data)[start : start + size_bytes]
 
-    def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
-        buffer[:] = self.read(tensor, offset_bytes=offset_bytes, size_bytes=len(buffer))
+    def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
+        for buffer in buffers:
+            buffer[:] = self.read(tensor, offset_bytes=offset_bytes, size_bytes=len(buffer))
+            offset_bytes += len(buffer)
 
     def close(self) -> None:
         """Nothing to unmap."""

@@ -50,20 +50,22 @@ class HostEvent:
 
 
 class HostDriver:
-    """The calls that an upload takes, from the thread that made this. Copy number `failing_copy`, counted
-    from 1, fails."""
+    """The calls that an upload takes, from the thread that made this. Copy number `failing_copy` fails, and
+    so does locking memory for the `failing_lock`-th time, both counted from 1."""
 
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
     CUevent_flags = SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
 
-    def __init__(self, failing_copy: int | None = None) -> None:
+    def __init__(self, *, failing_copy: int | None = None, failing_lock: int | None = None) -> None:
         self.failing_copy = failing_copy
+        self.failing_lock = failing_lock
         self.num_copies = 0
+        self.num_locks = 0
         self.largest_copy_bytes = 0
         self.largest_pinned_bytes = 0  # all together
         self.num_events = 0
         self.num_streams = 0
-        self.pinned: dict[int, ctypes.Array[ctypes.c_uint8]] = {}  # by address
+        self.pinned: dict[int, int] = {}  # bytes, by address
         self._streams: list[HostStream] = []  # those destroyed too: their work goes on
         self._owner = threading.get_ident()
 
@@ -96,13 +98,16 @@ class HostDriver:
         self.num_events -= 1
         return self._done()
 
-    def cuMemHostAlloc(self, size_bytes: int, _flags: int) -> tuple[Status, int]:
-        buffer = (ctypes.c_uint8 * size_bytes)()
-        self.pinned[ctypes.addressof(buffer)] = buffer
-        self.largest_pinned_bytes = max(self.largest_pinned_bytes, sum(map(len, self.pinned.values())))
-        return self._done()[0], ctypes.addressof(buffer)
+    def cuMemHostRegister(self, address: int, size_bytes: int, _flags: int) -> tuple[Status]:
+        assert address not in self.pinned
+        self.num_locks += 1
+        if self.num_locks == self.failing_lock:
+            return (Status("CUDA_ERROR_OUT_OF_MEMORY"),)
+        self.pinned[address] = size_bytes
+        self.largest_pinned_bytes = max(self.largest_pinned_bytes, sum(self.pinned.values()))
+        return self._done()
 
-    def cuMemFreeHost(self, address: int) -> tuple[Status]:
+    def cuMemHostUnregister(self, address: int) -> tuple[Status]:
         assert not any(stream.waiting for stream in self._streams)  # a copy may still read it
         del self.pinned[address]
         return self._done()
@@ -114,6 +119,9 @@ class HostDriver:
         if self.num_copies == self.failing_copy:
             return (Status("CUDA_ERROR_INVALID_VALUE"),)
         self.largest_copy_bytes = max(self.largest_copy_bytes, size_bytes)
+        assert any(
+            start <= address <= address + size_bytes <= start + self.pinned[start] for start in self.pinned
+        )
         stream.enqueue(lambda: ctypes.memmove(d_ptr, address, size_bytes))
         return self._done()
 

@@ -51,4 +51,4 @@ def test_pieces_are_no_larger_than_the_largest_tensor() -> None:
 def test_a_small_model_takes_one_reader_and_a_large_one_a_few() -> None:
     assert 1 == num_readers([])
     assert 1 == num_readers([tensor(18)] * 100)
-    assert 1 <= num_readers([tensor(PIECE_BYTES // 18 * 18)] * 10_000) <= 10
+    assert 1 <= num_readers([tensor(PIECE_BYTES // 18 * 18)] * 10_000) <= 12

@@ -1,6 +1,7 @@
 """Pieces of a file are read by several threads; the first failure is told, and no thread is left."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -57,9 +58,9 @@ def test_they_read_at_the_same_time() -> None:
     all_busy = threading.Barrier(3)
 
     class Slow(MemoryModelFile):
-        def read_into(self, buffer: memoryview, tensor: TensorInfo, *, offset_bytes: int) -> None:
+        def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
             all_busy.wait(timeout=10)
-            super().read_into(buffer, tensor, offset_bytes=offset_bytes)
+            super().read_into(buffers, tensor, offset_bytes=offset_bytes)
 
     file = Slow(data=DATA)
     readers: Readers[Buffer] = Readers(file, num_threads=3, chunk_bytes=64)

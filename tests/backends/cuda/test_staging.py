@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.cuda import stream
+from backends.cuda import late_locked, stream
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.round_trip import NUM_AHEAD
 from backends.cuda.staging import repack_source
@@ -85,7 +85,8 @@ class Upload:
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[HostDriver], HostDriver]:
     def put(driver: HostDriver) -> HostDriver:
-        monkeypatch.setattr(stream, "driver", driver)
+        for module in (late_locked, stream):
+            monkeypatch.setattr(module, "driver", driver)
         return driver
 
     return put
@@ -140,6 +141,18 @@ def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
         Upload(tiny_model_of(TensorType.F16)).run(num_readers=num_readers, chunk_bytes=1000)
 
     assert 5 == driver.num_copies
+    assert nothing_is_held(driver)
+
+
+@pytest.mark.req("M0-W-1501", "M0-W-1111")
+def test_memory_that_cannot_be_locked_ends_the_upload_and_nothing_is_held(
+    install: Callable[[HostDriver], HostDriver],
+) -> None:
+    driver = install(HostDriver(failing_lock=3))
+
+    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemHostRegister"):
+        Upload(tiny_model_of(TensorType.F16)).run(num_readers=4, chunk_bytes=1000)
+
     assert nothing_is_held(driver)
 
 
