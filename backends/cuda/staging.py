@@ -65,10 +65,8 @@ class Way:
 
     def _copy(self, piece: Piece, host_address: int, d_destination: int) -> None:
         size_bytes, chunk_bytes = piece.size_bytes, self._chunk_bytes
-        for start in range(0, size_bytes, chunk_bytes):
-            self.stream.copy_to_device_async(
-                d_destination + start, host_address + start, min(chunk_bytes, size_bytes - start)
-            )
+        sizes = [min(chunk_bytes, size_bytes - start) for start in range(0, size_bytes, chunk_bytes)]
+        self.stream.copy_chunks_to_device_async(d_destination, host_address, sizes)
 
     def _repack(self, piece: Piece) -> None:
         tensor = piece.tensor

@@ -1,6 +1,8 @@
 """Streams of work, events in them, and the host memory that copies go through."""
 
+from collections.abc import Sequence
 from ctypes import c_uint8
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,27 @@ class Stream:
     def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
         """The host's memory must live until the copy is done; if it is not page-locked, the call waits."""
         check(driver.cuMemcpyHtoDAsync(d_ptr, host_address, size_bytes, self.handle), "cuMemcpyHtoDAsync")
+
+    def copy_chunks_to_device_async(self, d_ptr: int, host_address: int, sizes: Sequence[int]) -> None:
+        """As `copy_to_device_async`, of consecutive chunks of so many bytes, each a copy of its own.
+
+        One call for all: every call lets go of the interpreter lock, and to get it back among threads that
+        read files takes longer than a chunk of a megabyte is on its way.
+        """
+        starts = list(accumulate(sizes, initial=0))[:-1]
+        attributes = driver.CUmemcpyAttributes()
+        attributes.srcAccessOrder = driver.CUmemcpySrcAccessOrder.CU_MEMCPY_SRC_ACCESS_ORDER_STREAM
+        result = driver.cuMemcpyBatchAsync(
+            [driver.CUdeviceptr(d_ptr + start) for start in starts],
+            [driver.CUdeviceptr(host_address + start) for start in starts],
+            sizes,
+            len(sizes),
+            [attributes],
+            [0],  # of the first chunk and all after it
+            1,
+            self.handle,
+        )
+        check(result, "cuMemcpyBatchAsync")
 
     def copy_to_host_async(self, host_address: int, d_ptr: int, size_bytes: int) -> None:
         """As `copy_to_device_async`."""

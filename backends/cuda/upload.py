@@ -14,7 +14,7 @@ from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.packed import DENSE_TYPES
 from backends.cuda.readers import Piece, Readers
-from backends.cuda.round_trip import NUM_AHEAD, RoundTrip, Slot
+from backends.cuda.round_trip import RoundTrip, Slot
 from backends.cuda.staging import Way, repack_source
 from backends.cuda.stream import Stream
 from backends.cuda.weights import DeviceWeights
@@ -25,7 +25,10 @@ from ports.model_file import ModelFile, TensorInfo
 
 PIECE_BYTES = 4 * 2**20  # at most: so much that starting and awaiting a piece costs little beside it
 NUM_WAYS = 2  # while one repacks, the other copies
-_MOST_READERS = 12  # with pieces as above and those on the device, 64 MiB of page-locked memory in all
+_MOST_READERS = 12
+# Pieces under way besides those being read: what the device has, and what waits for a thread or to be sent, so
+# that no thread waits. With the above 96 MiB of page-locked memory in all.
+NUM_SPARE = 12
 
 
 def repack_sources(tensors: Iterable[TensorInfo]) -> list[KernelSource]:
@@ -98,7 +101,7 @@ class WeightUploader:
                 held.callback(readers.close)
                 round_trip = RoundTrip(ways, readers, lambda: Slot.make(self._piece_bytes, slots))
                 pieces = pieces_of(tensors, self._piece_bytes)
-                for piece in round_trip.bring(pieces, num_slots=self._num_readers + NUM_AHEAD):
+                for piece in round_trip.bring(pieces, num_slots=self._num_readers + NUM_SPARE):
                     num_done_bytes += piece.size_bytes
                     on_progress(num_done_bytes, total_bytes)
         except DeviceError as error:

@@ -129,9 +129,9 @@ class StreamThatMeasures(Stream):
 
     largest_copy_bytes = 0
 
-    def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
-        self.largest_copy_bytes = max(self.largest_copy_bytes, size_bytes)
-        super().copy_to_device_async(d_ptr, host_address, size_bytes)
+    def copy_chunks_to_device_async(self, d_ptr: int, host_address: int, sizes: Sequence[int]) -> None:
+        self.largest_copy_bytes = max(self.largest_copy_bytes, *sizes)
+        super().copy_chunks_to_device_async(d_ptr, host_address, sizes)
 
 
 def test_no_copy_and_no_read_is_larger_than_asked_for(gpu: Gpu) -> None:
@@ -186,18 +186,19 @@ class StreamThatFails(Stream):
 
     num_copies = 0
 
-    def copy_to_device_async(self, d_ptr: int, host_address: int, size_bytes: int) -> None:
-        StreamThatFails.num_copies += 1
-        if StreamThatFails.num_copies == 5:
-            raise DeviceError("cuMemcpyHtoDAsync: CUDA_ERROR_INVALID_VALUE")
-        super().copy_to_device_async(d_ptr, host_address, size_bytes)
+    def copy_chunks_to_device_async(self, d_ptr: int, host_address: int, sizes: Sequence[int]) -> None:
+        for _ in sizes:
+            StreamThatFails.num_copies += 1
+            if StreamThatFails.num_copies == 5:
+                raise DeviceError("cuMemcpyBatchAsync: CUDA_ERROR_INVALID_VALUE")
+        super().copy_chunks_to_device_async(d_ptr, host_address, sizes)
 
 
 @pytest.mark.req("M0-W-1501")
 def test_the_first_copy_that_fails_ends_the_upload(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StreamThatFails, "num_copies", 0)
 
-    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
+    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyBatchAsync"):
         Upload(gpu, tiny_model(TinyShape())).run(1000, make_stream=StreamThatFails)
 
     assert 5 == StreamThatFails.num_copies

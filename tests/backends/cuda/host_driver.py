@@ -7,7 +7,7 @@ waited for, and then streams take turns. What is taken is counted.
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 
@@ -54,6 +54,9 @@ class HostDriver:
     so does locking memory for the `failing_lock`-th time, both counted from 1."""
 
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
+    CUdeviceptr = int
+    CUmemcpyAttributes = SimpleNamespace
+    CUmemcpySrcAccessOrder = SimpleNamespace(CU_MEMCPY_SRC_ACCESS_ORDER_STREAM=1)
     CUevent_flags = SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
 
     def __init__(self, *, failing_copy: int | None = None, failing_lock: int | None = None) -> None:
@@ -112,18 +115,31 @@ class HostDriver:
         del self.pinned[address]
         return self._done()
 
-    def cuMemcpyHtoDAsync(
-        self, d_ptr: int, address: int, size_bytes: int, stream: HostStream
+    def cuMemcpyBatchAsync(
+        self,
+        destinations: Sequence[int],
+        sources: Sequence[int],
+        sizes: Sequence[int],
+        count: int,
+        _attributes: Sequence[object],
+        _first_copies: Sequence[int],
+        _num_attributes: int,
+        stream: HostStream,
     ) -> tuple[Status]:
-        self.num_copies += 1
-        if self.num_copies == self.failing_copy:
-            return (Status("CUDA_ERROR_INVALID_VALUE"),)
+        assert len(destinations) == len(sources) == len(sizes) == count
+        for d_ptr, address, size_bytes in zip(destinations, sources, sizes, strict=True):
+            self.num_copies += 1
+            if self.num_copies == self.failing_copy:
+                return (Status("CUDA_ERROR_INVALID_VALUE"),)
+            self._copy(d_ptr, address, size_bytes, stream)
+        return self._done()
+
+    def _copy(self, d_ptr: int, address: int, size_bytes: int, stream: HostStream) -> None:
         self.largest_copy_bytes = max(self.largest_copy_bytes, size_bytes)
         assert any(
             start <= address <= address + size_bytes <= start + self.pinned[start] for start in self.pinned
         )
         stream.enqueue(lambda: ctypes.memmove(d_ptr, address, size_bytes))
-        return self._done()
 
     def _finish(self, stream: HostStream, point: int) -> None:
         while stream.num_done < point:

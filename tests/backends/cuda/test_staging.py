@@ -10,9 +10,8 @@ import pytest
 
 from backends.cuda import late_locked, stream
 from backends.cuda.memory import DeviceBuffer
-from backends.cuda.round_trip import NUM_AHEAD
 from backends.cuda.staging import repack_source
-from backends.cuda.upload import NUM_WAYS, WeightUploader
+from backends.cuda.upload import NUM_SPARE, NUM_WAYS, WeightUploader
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import ModelLoadFailed
@@ -109,7 +108,7 @@ def test_every_byte_of_the_file_comes_to_its_tensors_place_and_nothing_else_is_t
     assert upload.expected() == upload.memory.tobytes()
     assert driver.largest_copy_bytes <= min(chunk_bytes, PIECE_BYTES)
     assert upload.file.largest_read_bytes <= min(chunk_bytes, PIECE_BYTES)
-    assert driver.largest_pinned_bytes == (num_readers + NUM_AHEAD) * PIECE_BYTES
+    assert 0 < driver.largest_pinned_bytes <= (num_readers + NUM_SPARE) * PIECE_BYTES
 
 
 def nothing_is_held(driver: HostDriver) -> bool:
@@ -137,7 +136,7 @@ def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
 ) -> None:
     driver = install(HostDriver(failing_copy=5))
 
-    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyHtoDAsync"):
+    with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemcpyBatchAsync"):
         Upload(tiny_model_of(TensorType.F16)).run(num_readers=num_readers, chunk_bytes=1000)
 
     assert 5 == driver.num_copies
