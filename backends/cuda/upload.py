@@ -26,8 +26,8 @@ from ports.model_file import ModelFile, TensorInfo
 PIECE_BYTES = 4 * 2**20  # at most: so much that starting and awaiting a piece costs little beside it
 NUM_WAYS = 2  # while one repacks, the other copies
 _MOST_READERS = 12
-# Pieces under way besides those being read: what the device has, and what waits for a thread or to be sent, so
-# that no thread waits. With the above 96 MiB of page-locked memory in all.
+# Pieces under way besides those being read: what the device has, and what waits for a thread or to be sent,
+# so that no thread waits. With the above 96 MiB of page-locked memory in all.
 NUM_SPARE = 12
 
 
