@@ -12,6 +12,7 @@ from tests.support.doubles import ByteTokenizer
 from tests.support.scripted_model import ScriptedModel
 
 JOB = {"job_id": "job"}
+LONG_JOB = b'{"job_id":"job","prompt":"%s"}' % (b"hi " * 100)  # not tokenized between two events of the loop
 
 
 class WaitingTokenizer(ByteTokenizer):
@@ -89,7 +90,7 @@ async def test_a_cancel_while_the_text_is_tokenized_counts() -> None:
         await service.connect() as client,
         await service.connect() as other,
     ):
-        client.request("POST", "/execute", b'{"job_id":"job","prompt":"hi"}')
+        client.request("POST", "/execute", LONG_JOB)
         await service.until_busy()
         await cancel(other, JOB)
         tokenizer.may_finish.set()

@@ -10,7 +10,7 @@ import pytest
 from domain.worker import Limits
 from tests.http.client import Connection
 from tests.http.service import Service, pace
-from tests.http.test_cancel import WaitingTokenizer
+from tests.http.test_cancel import LONG_JOB, WaitingTokenizer
 from tests.support.scripted_model import ScriptedModel
 
 LIMIT_S = 0.1
@@ -77,7 +77,7 @@ async def test_while_the_text_is_tokenized(leave: Leave) -> None:
     tokenizer = WaitingTokenizer()
     async with Service(tokenizer=tokenizer) as service, await service.connect() as next_client:
         client = await service.connect()
-        client.request("POST", "/execute", b'{"job_id":"job","prompt":"hi"}')
+        client.request("POST", "/execute", LONG_JOB)
         await service.until_busy()
         elapsed_s = await seconds_to_free(service, lambda: leave(client))
         tokenizer.may_finish.set()
