@@ -28,6 +28,7 @@ constexpr int KEYS = 64;
 constexpr float LOG2_E = 1.4426950408889634f;
 
 __device__ inline int up_to_sixteens(int count) { return (count + 15) / 16 * 16; }
+
 __device__ inline float infinity() { return __int_as_float(0x7f800000); }
 
 __device__ inline float power_of_2(float x) {
@@ -121,7 +122,8 @@ __device__ void multiply_keys(float (&scores)[KEYS / 8][4], const unsigned short
     }
 }
 
-// sums += weights @ values, of as many keys as above. The layout of a product's result is that of a left operand, two tiles at a time.
+// sums += weights @ values, of as many keys as above. The layout of a product's result is that of a left operand, two
+// tiles at a time.
 template <int D, bool IS_WHOLE>
 __device__ void add_values(float (&sums)[Softmax<D>::COLUMN_TILES][4], const float (&weights)[KEYS / 8][4],
                            const unsigned short* values, int num_keys) {

@@ -118,7 +118,8 @@ stack_product(const Panels x, const __grid_constant__ LinearStack stack, float* 
 
 template <Type T, typename S>
 __global__ void __launch_bounds__(S::THREADS, least_blocks<S, T>())
-add_product(const Panels x, const __grid_constant__ Linear linear, float* y, int y_stride, const int* chunk_tokens, int row_tiles) {
+add_product(const Panels x, const __grid_constant__ Linear linear, float* y, int y_stride, const int* chunk_tokens,
+            int row_tiles) {
     let_next_start();
     if (!has_tokens<S>(chunk_tokens)) return;
     multiply_into<T, S, true>(x, linear, blockIdx.y, row_tiles, chunk_tokens, y, y_stride);
