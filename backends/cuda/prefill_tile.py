@@ -78,5 +78,6 @@ def choose_tile(
         num_blocks = -(-num_tokens // tile.tokens) * tile.num_blocks(row_counts)
         return -(-num_blocks // num_multiprocessors) * (tile.row_tiles + _BEGIN_AND_END)
 
+    # Of two that take as long the first counts: three stages where there is room for them.
     tiles = [few(row_tiles, stages) for row_tiles in range(1, _MOST_FEW_ROW_TILES + 1) for stages in (3, 2)]
     return min((t for t in tiles if t.shared_bytes + _STATIC_BYTES <= max_shared_bytes), key=duration)

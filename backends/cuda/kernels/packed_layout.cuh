@@ -76,8 +76,8 @@ struct PartLoader {
 };
 
 // The same where `is_wanted`; else parts stay as they are. By predicate: after a branch, a part would be moved to where
-// both ways have it, and the thread would wait for it there. Not as constants (`nc`): ptxas puts such loads behind
-// `wait_for_previous`, whatever the source says. Nothing more into L2 than is asked for: of a matrix that is larger than L2
+// both ways have it, and the thread would wait for it there. Not as constants (`nc`): ptxas put such loads,
+// once no branch held them, behind `wait_for_previous`. Nothing more into L2 than is asked for: of a matrix that is larger than L2
 // and read a few columns of every row at a time, what came early would be gone when its turn comes.
 struct WantedPartLoader {
     bool is_wanted;
