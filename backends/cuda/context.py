@@ -21,7 +21,10 @@ class ContextSettings:
 
 
 class Context:
-    """The primary context of one device. The thread that opens it owns it: all calls come from there."""
+    """The primary context of one device. The thread that opens it owns it: calls come from there.
+
+    But for those of a helper that calls `enter` and touches nothing that the owner has made.
+    """
 
     def __init__(self, properties: DeviceProperties, handle: Any) -> None:
         self.properties = properties
@@ -61,6 +64,10 @@ class Context:
             waits_asleep=bool(flags & int(driver.CUctx_flags.CU_CTX_SCHED_BLOCKING_SYNC)),
         )
 
+    def enter(self) -> None:
+        """Make it the calling thread's own as well."""
+        check(driver.cuCtxSetCurrent(self.handle), "cuCtxSetCurrent")
+
     def free_bytes(self) -> int:
         """What the device has left, every process counted: a diagnostic, not this process's account."""
         free_bytes, _ = check(driver.cuMemGetInfo(), "cuMemGetInfo")
@@ -77,7 +84,7 @@ class Context:
         check_release(driver.cuDevicePrimaryCtxReset(device), "cuDevicePrimaryCtxReset")
 
     def _configure(self) -> None:
-        check(driver.cuCtxSetCurrent(self.handle), "cuCtxSetCurrent")
+        self.enter()
         _shrink_malloc_heap()
         prefer_l1 = driver.CUfunc_cache.CU_FUNC_CACHE_PREFER_L1
         check(driver.cuCtxSetCacheConfig(prefer_l1), "cuCtxSetCacheConfig")

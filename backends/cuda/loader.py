@@ -1,5 +1,7 @@
 """A model onto the device: kernels, memory, weights, and the launches over them."""
 
+from contextlib import closing
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from backends.cuda.context import Context
 from backends.cuda.decode_args import MOST_ROTATIONS
 from backends.cuda.decode_buffers import ropes_of
 from backends.cuda.decode_calls import DecodeCalls, KvPool
+from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.matvec_calls import Weights
@@ -17,7 +20,7 @@ from backends.cuda.model_program import ModelProgram
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import Scratch, lay_out, slot_sizes
 from backends.cuda.stream import Stream
-from backends.cuda.upload import NUM_WAYS, WeightUploader, largest_piece_bytes, num_readers
+from backends.cuda.upload import NUM_WAYS, WeightUploader, host_bytes, largest_piece_bytes, num_readers
 from backends.cuda.weights import DeviceWeights
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
@@ -39,6 +42,7 @@ class ModelLoader:
     """
 
     def __init__(self, context: Context, memory: DeviceMemory, kernels: KernelSet, stream: Stream) -> None:
+        self._enter_context = context.enter
         self._memory = memory
         self._kernels = kernels
         self._stream = stream
@@ -62,21 +66,22 @@ class ModelLoader:
             DeviceError: a kernel could not be compiled or launched.
         """
         _check(description, file)
-        weights = DeviceWeights(
-            description.tensors, self._memory.allocate(MemoryClass.WEIGHTS, plan.weights_bytes).d_ptr
-        )
-        pool = self._allocate_pool(description, plan)
-        scratch = self._lay_out_scratch(description, plan)
-        decode, prefill = self._calls(description, weights, scratch, pool)
-        self._kernels.load(
-            kernels_of(
-                description,
-                chunk_tokens=plan.prefill_chunk_tokens,
-                num_multiprocessors=self._num_multiprocessors,
-                max_shared_bytes=self._max_shared_bytes,
+        with closing(HostMemory(host_bytes(description.tensors), self._enter_context)) as host:
+            weights = DeviceWeights(
+                description.tensors, self._memory.allocate(MemoryClass.WEIGHTS, plan.weights_bytes).d_ptr
             )
-        )
-        self._upload(description, file, weights, chunk_bytes=chunk_bytes, on_progress=on_progress)
+            pool = self._allocate_pool(description, plan)
+            scratch = self._lay_out_scratch(description, plan)
+            decode, prefill = self._calls(description, weights, scratch, pool)
+            self._kernels.load(
+                kernels_of(
+                    description,
+                    chunk_tokens=plan.prefill_chunk_tokens,
+                    num_multiprocessors=self._num_multiprocessors,
+                    max_shared_bytes=self._max_shared_bytes,
+                )
+            )
+            self._upload(description, file, weights, host, chunk_bytes=chunk_bytes, on_progress=on_progress)
         self._write_frequencies(file, scratch)
         return ModelProgram(
             decode=decode,
@@ -129,6 +134,7 @@ class ModelLoader:
         description: ModelDescription,
         file: ModelFile,
         weights: DeviceWeights,
+        host: HostMemory,
         *,
         chunk_bytes: int,
         on_progress: OnProgress,
@@ -140,6 +146,7 @@ class ModelLoader:
             uploader = WeightUploader(
                 self._kernels.kernels,
                 staging,
+                host,
                 num_readers=num_readers(description.tensors),
                 chunk_bytes=chunk_bytes,
             )

@@ -5,6 +5,7 @@ of a piece are one long system call without the interpreter lock: among many thr
 longer than to ask for a chunk.
 """
 
+from collections.abc import Sequence
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -20,16 +21,16 @@ class Piece(NamedTuple):  # quick to make, for there are thousands
     size_bytes: int
 
 
-class HasMemory(Protocol):
+class HasChunks(Protocol):
     """What is read into."""
 
     @property
-    def memory(self) -> memoryview:
-        """At least as long as any piece."""
+    def chunks(self) -> Sequence[memoryview]:
+        """Of equal size but for the last; together at least as long as any piece."""
         ...
 
 
-B = TypeVar("B", bound=HasMemory)
+B = TypeVar("B", bound=HasChunks)
 
 
 class Readers(Generic[B]):
@@ -38,12 +39,10 @@ class Readers(Generic[B]):
     Args:
         file: what is read.
         num_threads: how many pieces are read at once.
-        chunk_bytes: of a buffer that is read into, at most.
     """
 
-    def __init__(self, file: ModelFile, *, num_threads: int, chunk_bytes: int) -> None:
+    def __init__(self, file: ModelFile, *, num_threads: int) -> None:
         self._file = file
-        self._chunk_bytes = chunk_bytes
         self._wanted: SimpleQueue[tuple[B, Piece] | None] = SimpleQueue()
         self._read: SimpleQueue[tuple[B, Piece] | BaseException] = SimpleQueue()
         self._threads = [Thread(target=self._run, name="read", daemon=True) for _ in range(num_threads)]
@@ -80,15 +79,15 @@ class Readers(Generic[B]):
         while (wanted := self._wanted.get()) is not None:
             buffer, piece = wanted
             try:
-                self._read_piece(buffer.memory, piece)
+                self._read_piece(buffer.chunks, piece)
                 self._read.put(wanted)
             except BaseException as error:  # raised where it is waited for
                 self._read.put(error)
 
-    def _read_piece(self, memory: memoryview, piece: Piece) -> None:
+    def _read_piece(self, chunks: Sequence[memoryview], piece: Piece) -> None:
         tensor, offset_bytes, size_bytes = piece
-        chunks = [
-            memory[start : min(start + self._chunk_bytes, size_bytes)]
-            for start in range(0, size_bytes, self._chunk_bytes)
-        ]
-        self._file.read_into(chunks, tensor, offset_bytes=offset_bytes)
+        num_whole, rest_bytes = divmod(size_bytes, len(chunks[0]))
+        filled = list(chunks[:num_whole])
+        if rest_bytes:
+            filled.append(chunks[num_whole][:rest_bytes])
+        self._file.read_into(filled, tensor, offset_bytes=offset_bytes)

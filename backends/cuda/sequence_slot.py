@@ -61,6 +61,7 @@ class SequenceSlot:
         self._copies = copies
         self._chosen = [Event() for _ in range(RING_SIZE)]
         self._arrived = [Event() for _ in range(RING_SIZE)]
+        self._first_arrived = Event(spins=True)  # a client waits for nothing else; later ones are made ahead
         self._pinned = PinnedBuffer(RING_SIZE * _ID_BYTES)
         self._tokens: NDArray[np.int32] = self._pinned.array.view(np.int32)
 
@@ -90,18 +91,20 @@ class SequenceSlot:
         self._copies.copy_to_host_async(
             self._pinned.address + index * _ID_BYTES, self.d_ring + index * _ID_BYTES, _ID_BYTES
         )
-        self._arrived[index].record(self._copies)
+        self._arrival(step).record(self._copies)
 
     def take_token(self, step: int) -> int:
         """Wait for the token of `step`; NO_TOKEN where its logits were not finite."""
-        index = step % RING_SIZE
-        self._arrived[index].wait()
-        return int(self._tokens[index])
+        self._arrival(step).wait()
+        return int(self._tokens[step % RING_SIZE])
 
     def close(self) -> None:
         """Release what is not device memory. Nothing of it may be under way."""
         for graph in (*self.steps.values(), *self.chunks.values()):
             graph.close()
-        for event in (*self._chosen, *self._arrived):
+        for event in (*self._chosen, *self._arrived, self._first_arrived):
             event.close()
         self._pinned.close()
+
+    def _arrival(self, step: int) -> Event:
+        return self._arrived[step % RING_SIZE] if step else self._first_arrived

@@ -1,14 +1,15 @@
 """The way of pieces to their place: a stream, and room on the device to repack quantized ones from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ctypes import c_int32, c_int64, pointer
+from typing import Any
 
 from backends.cuda.compiler import KernelSource
 from backends.cuda.kernel import Kernel, Launch
 from backends.cuda.kernel import pointer as device_pointer
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
 from backends.cuda.readers import Piece
-from backends.cuda.stream import Stream
+from backends.cuda.stream import Stream, chunk_pointers
 from backends.cuda.weights import DeviceWeights
 from ports.tensor_types import TensorType
 
@@ -48,25 +49,27 @@ class Way:
         self._d_staging = d_staging
         self._piece_bytes = piece_bytes
         self._chunk_bytes = chunk_bytes
+        self._d_staging_chunks = chunk_pointers(d_staging, piece_bytes, chunk_bytes)
         self._repacks: dict[TensorType, Launch] = {}
 
-    def bring(self, piece: Piece, host_address: int) -> None:
-        """Enqueue what brings `piece`, which lies in page-locked memory, to its place.
+    def bring(self, piece: Piece, host_chunks: Sequence[Any]) -> None:
+        """Enqueue what brings `piece`, which lies in page-locked chunks at these pointers, to its place.
 
         Raises:
             DeviceError: a copy or kernel failed.
         """
-        tensor = piece.tensor
+        tensor, offset_bytes, size_bytes = piece
         if tensor.type in DENSE_TYPES:
-            self._copy(piece, host_address, self._weights.address(tensor) + piece.offset_bytes)
+            d_place = self._weights.address(tensor) + offset_bytes
+            self._copy(chunk_pointers(d_place, size_bytes, self._chunk_bytes), host_chunks, size_bytes)
         else:
-            self._copy(piece, host_address, self._d_staging)
+            self._copy(self._d_staging_chunks, host_chunks, size_bytes)
             self._repack(piece)
 
-    def _copy(self, piece: Piece, host_address: int, d_destination: int) -> None:
-        size_bytes, chunk_bytes = piece.size_bytes, self._chunk_bytes
-        sizes = [min(chunk_bytes, size_bytes - start) for start in range(0, size_bytes, chunk_bytes)]
-        self.stream.copy_chunks_to_device_async(d_destination, host_address, sizes)
+    def _copy(self, d_chunks: Sequence[Any], host_chunks: Sequence[Any], size_bytes: int) -> None:
+        num_whole, rest_bytes = divmod(size_bytes, self._chunk_bytes)
+        sizes = [self._chunk_bytes] * num_whole + ([rest_bytes] if rest_bytes else [])
+        self.stream.copy_chunks_to_device_async(d_chunks[: len(sizes)], host_chunks[: len(sizes)], sizes)
 
     def _repack(self, piece: Piece) -> None:
         tensor = piece.tensor

@@ -10,24 +10,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 
 from backends.cuda.compiler import KernelSource
+from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.packed import DENSE_TYPES
 from backends.cuda.readers import Piece, Readers
 from backends.cuda.round_trip import RoundTrip, Slot
 from backends.cuda.staging import Way, repack_source
-from backends.cuda.stream import Stream
+from backends.cuda.stream import Event, Stream, chunk_pointers
 from backends.cuda.weights import DeviceWeights
 from domain.errors import DeviceError, ModelLoadFailed
 from domain.memory_plan import ALIGNMENT_BYTES, align
 from ports.compute_backend import OnProgress
 from ports.model_file import ModelFile, TensorInfo
 
-PIECE_BYTES = 4 * 2**20  # at most: so much that starting and awaiting a piece costs little beside it
+# At most: so much that starting and awaiting a piece costs little beside it. Among a dozen threads each call
+# that lets go of the interpreter lock takes 10 to 20 us to get it back, and a piece takes six of those.
+PIECE_BYTES = 6 * 2**20
 NUM_WAYS = 2  # while one repacks, the other copies
 _MOST_READERS = 12
 # Pieces under way besides those being read: what the device has, and what waits for a thread or to be sent,
-# so that no thread waits. With the above 96 MiB of page-locked memory in all.
+# so that no thread waits. With the above 144 MiB of page-locked memory in all.
 NUM_SPARE = 12
 
 
@@ -48,12 +51,20 @@ def largest_piece_bytes(tensors: Iterable[TensorInfo]) -> int:
     return min(PIECE_BYTES, align(max((tensor.size_bytes for tensor in tensors), default=0)))
 
 
+def host_bytes(tensors: Sequence[TensorInfo]) -> int:
+    """How much page-locked memory is of use in uploading `tensors`."""
+    piece_bytes = largest_piece_bytes(tensors)
+    num_pieces = sum(1 for _ in pieces_of(tensors, piece_bytes))
+    return min(num_readers(tensors) + NUM_SPARE, num_pieces) * piece_bytes
+
+
 class WeightUploader:
     """Fills `DeviceWeights` from a file. In the thread that owns the context.
 
     Args:
         kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
+        host: memory for the pieces that are under way, more than `NUM_AHEAD` or all there are; likewise.
         num_readers: threads that read.
         chunk_bytes: read and copied at once, at most.
         make_stream: tests pass another, which fails.
@@ -63,6 +74,7 @@ class WeightUploader:
         self,
         kernels: Mapping[KernelSource, Kernel],
         staging: DeviceBuffer,
+        host: HostMemory,
         *,
         num_readers: int,
         chunk_bytes: int,
@@ -70,6 +82,7 @@ class WeightUploader:
     ) -> None:
         self._kernels = kernels
         self._staging = staging
+        self._host = host
         self._piece_bytes = staging.size_bytes // NUM_WAYS // ALIGNMENT_BYTES * ALIGNMENT_BYTES
         self._num_readers = num_readers
         self._chunk_bytes = chunk_bytes
@@ -93,19 +106,32 @@ class WeightUploader:
         on_progress(num_done_bytes, total_bytes)
         try:
             with ExitStack() as held:
-                slots = held.enter_context(ExitStack())  # theirs is freed last
+                slots = self._make_slots(held)
                 ways = [self._open_way(weights, i, held) for i in range(NUM_WAYS)]
-                readers: Readers[Slot] = Readers(
-                    file, num_threads=self._num_readers, chunk_bytes=self._chunk_bytes
-                )
+                readers: Readers[Slot] = Readers(file, num_threads=self._num_readers)
                 held.callback(readers.close)
-                round_trip = RoundTrip(ways, readers, lambda: Slot.make(self._piece_bytes, slots))
-                pieces = pieces_of(tensors, self._piece_bytes)
-                for piece in round_trip.bring(pieces, num_slots=self._num_readers + NUM_SPARE):
+                round_trip = RoundTrip(ways, readers, slots)
+                for piece in round_trip.bring(pieces_of(tensors, self._piece_bytes)):
                     num_done_bytes += piece.size_bytes
                     on_progress(num_done_bytes, total_bytes)
         except DeviceError as error:
             raise ModelLoadFailed(f"{file.path}: upload failed: {error}") from error
+
+    def _make_slots(self, held: ExitStack) -> Sequence[Slot]:
+        memory, piece_bytes = self._host.memory, self._piece_bytes
+        return [
+            Slot(
+                self._chunks_of(memory[start : start + piece_bytes]),
+                chunk_pointers(self._host.address + start, piece_bytes, self._chunk_bytes),
+                held.enter_context(closing(Event())),
+            )
+            for start in range(0, len(memory) - piece_bytes + 1, piece_bytes)
+        ]
+
+    def _chunks_of(self, memory: memoryview) -> Sequence[memoryview]:
+        return [
+            memory[start : start + self._chunk_bytes] for start in range(0, len(memory), self._chunk_bytes)
+        ]
 
     def _open_way(self, weights: DeviceWeights, index: int, held: ExitStack) -> Way:
         stream = held.enter_context(closing(self._make_stream()))
@@ -121,10 +147,12 @@ class WeightUploader:
 
 
 def pieces_of(tensors: Iterable[TensorInfo], most_bytes: int) -> Iterator[Piece]:
-    """All of `tensors`, in the order of the file, which a disk reads fastest."""
+    """All of `tensors`, each in equal parts, in the order of the file, which a disk reads fastest."""
     for tensor in sorted(tensors, key=lambda tensor: tensor.offset_bytes):
         block_bytes = tensor.type.block.size_bytes
-        piece_bytes = most_bytes // block_bytes * block_bytes
+        num_blocks, most_blocks = tensor.size_bytes // block_bytes, most_bytes // block_bytes
+        num_pieces = -(-num_blocks // most_blocks)
+        piece_bytes = -(-num_blocks // num_pieces) * block_bytes
         for offset_bytes in range(0, tensor.size_bytes, piece_bytes):
             yield Piece(tensor, offset_bytes, min(piece_bytes, tensor.size_bytes - offset_bytes))
 

@@ -1,6 +1,7 @@
 """Logits of a whole model on the device, position by position, through the calls that the backend makes."""
 
 from collections.abc import Iterable
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from backends.cuda.arena import Arena
 from backends.cuda.call import Call
 from backends.cuda.decode_calls import DecodeCalls, KvPool, SequencePointers
+from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.kv_pages import layer_offsets
 from backends.cuda.loader import read_frequencies
@@ -128,8 +130,9 @@ class DeviceLogits:
         weights = DeviceWeights(tensors, self._gpu.empty(weights_bytes))
         staging = self._gpu.memory.allocate(MemoryClass.SCRATCH, 2**22)
         self._kernels.load(repack_sources(tensors))
-        uploader = WeightUploader(self._kernels.kernels, staging, num_readers=1, chunk_bytes=2**22)
-        uploader.upload(self._file, tensors, weights, on_progress=lambda _done, _total: None)
+        with closing(HostMemory(2**25, self._gpu.context.enter)) as host:
+            uploader = WeightUploader(self._kernels.kernels, staging, host, num_readers=1, chunk_bytes=2**22)
+            uploader.upload(self._file, tensors, weights, on_progress=lambda _done, _total: None)
         return weights
 
     def _zeros(self, size_bytes: int) -> int:

@@ -1,15 +1,18 @@
 """A model file's tensors reach the device whole, packed, in bounded pieces."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
 
+from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.stream import Stream
-from backends.cuda.upload import NUM_WAYS, WeightUploader, repack_sources
+from backends.cuda.upload import NUM_SPARE, NUM_WAYS, WeightUploader, repack_sources
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import DeviceError, ModelLoadFailed
@@ -54,14 +57,16 @@ class Upload:
             source: Kernel(source.name, cubin, gpu.context.properties) for source, cubin in cubins.items()
         }
         staging_bytes = NUM_WAYS * piece_bytes
-        uploader = WeightUploader(
-            kernels,
-            DeviceBuffer(gpu.empty(staging_bytes), staging_bytes, MemoryClass.SCRATCH),
-            num_readers=num_readers,
-            chunk_bytes=chunk_bytes,
-            make_stream=make_stream,
-        )
-        uploader.upload(self._file, self.tensors, self.weights, on_progress=on_progress or self._note)
+        with closing(HostMemory((num_readers + NUM_SPARE) * piece_bytes, gpu.context.enter)) as host:
+            uploader = WeightUploader(
+                kernels,
+                DeviceBuffer(gpu.empty(staging_bytes), staging_bytes, MemoryClass.SCRATCH),
+                host,
+                num_readers=num_readers,
+                chunk_bytes=chunk_bytes,
+                make_stream=make_stream,
+            )
+            uploader.upload(self._file, self.tensors, self.weights, on_progress=on_progress or self._note)
 
     def _note(self, done_bytes: int, total_bytes: int) -> None:
         self.progress.append((done_bytes, total_bytes))
@@ -129,9 +134,11 @@ class StreamThatMeasures(Stream):
 
     largest_copy_bytes = 0
 
-    def copy_chunks_to_device_async(self, d_ptr: int, host_address: int, sizes: Sequence[int]) -> None:
+    def copy_chunks_to_device_async(
+        self, destinations: Sequence[Any], sources: Sequence[Any], sizes: Sequence[int]
+    ) -> None:
         self.largest_copy_bytes = max(self.largest_copy_bytes, *sizes)
-        super().copy_chunks_to_device_async(d_ptr, host_address, sizes)
+        super().copy_chunks_to_device_async(destinations, sources, sizes)
 
 
 def test_no_copy_and_no_read_is_larger_than_asked_for(gpu: Gpu) -> None:
@@ -186,12 +193,14 @@ class StreamThatFails(Stream):
 
     num_copies = 0
 
-    def copy_chunks_to_device_async(self, d_ptr: int, host_address: int, sizes: Sequence[int]) -> None:
+    def copy_chunks_to_device_async(
+        self, destinations: Sequence[Any], sources: Sequence[Any], sizes: Sequence[int]
+    ) -> None:
         for _ in sizes:
             StreamThatFails.num_copies += 1
             if StreamThatFails.num_copies == 5:
                 raise DeviceError("cuMemcpyBatchAsync: CUDA_ERROR_INVALID_VALUE")
-        super().copy_chunks_to_device_async(d_ptr, host_address, sizes)
+        super().copy_chunks_to_device_async(destinations, sources, sizes)
 
 
 @pytest.mark.req("M0-W-1501")

@@ -50,8 +50,8 @@ class HostEvent:
 
 
 class HostDriver:
-    """The calls that an upload takes, from the thread that made this. Copy number `failing_copy` fails, and
-    so does locking memory for the `failing_lock`-th time, both counted from 1."""
+    """The calls that an upload takes, from the thread that made this. Copy number `failing_copy`,
+    counted from 1, fails, and so does locking memory if `locks_memory` is false."""
 
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
     CUdeviceptr = int
@@ -59,11 +59,10 @@ class HostDriver:
     CUmemcpySrcAccessOrder = SimpleNamespace(CU_MEMCPY_SRC_ACCESS_ORDER_STREAM=1)
     CUevent_flags = SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
 
-    def __init__(self, *, failing_copy: int | None = None, failing_lock: int | None = None) -> None:
+    def __init__(self, *, failing_copy: int | None = None, locks_memory: bool = True) -> None:
         self.failing_copy = failing_copy
-        self.failing_lock = failing_lock
+        self.locks_memory = locks_memory
         self.num_copies = 0
-        self.num_locks = 0
         self.largest_copy_bytes = 0
         self.largest_pinned_bytes = 0  # all together
         self.num_events = 0
@@ -102,13 +101,13 @@ class HostDriver:
         return self._done()
 
     def cuMemHostRegister(self, address: int, size_bytes: int, _flags: int) -> tuple[Status]:
+        """In whichever thread."""
         assert address not in self.pinned
-        self.num_locks += 1
-        if self.num_locks == self.failing_lock:
+        if not self.locks_memory:
             return (Status("CUDA_ERROR_OUT_OF_MEMORY"),)
         self.pinned[address] = size_bytes
         self.largest_pinned_bytes = max(self.largest_pinned_bytes, sum(self.pinned.values()))
-        return self._done()
+        return (Status("CUDA_SUCCESS"),)
 
     def cuMemHostUnregister(self, address: int) -> tuple[Status]:
         assert not any(stream.waiting for stream in self._streams)  # a copy may still read it

@@ -19,9 +19,14 @@ DATA = bytes(range(200)) * 5
 
 @dataclass(eq=False)
 class Buffer:
-    """Room for a piece."""
+    """Room for a piece of 64 bytes, in chunks."""
 
-    memory: memoryview = field(default_factory=lambda: memoryview(bytearray(64)))
+    chunk_bytes: int = 64
+    room: memoryview = field(default_factory=lambda: memoryview(bytearray(64)))
+
+    @property
+    def chunks(self) -> Sequence[memoryview]:
+        return [self.room[start : start + self.chunk_bytes] for start in range(0, 64, self.chunk_bytes)]
 
 
 def tensor_of(file: MemoryModelFile) -> TensorInfo:
@@ -33,14 +38,14 @@ def read_all(
 ) -> dict[int, bytes]:
     """What was read, by where it lies."""
     pieces = [Piece(tensor, start, min(64, 1000 - start)) for start in range(0, 1000, 64)]
-    readers: Readers[Buffer] = Readers(file, num_threads=num_threads, chunk_bytes=chunk_bytes)
+    readers: Readers[Buffer] = Readers(file, num_threads=num_threads)
     try:
         for piece in pieces:
-            readers.begin(Buffer(), piece)
+            readers.begin(Buffer(chunk_bytes), piece)
         taken = [readers.take() for _ in pieces]
     finally:
         readers.close()
-    return {piece.offset_bytes: bytes(buffer.memory[: piece.size_bytes]) for buffer, piece in taken}
+    return {piece.offset_bytes: bytes(buffer.room[: piece.size_bytes]) for buffer, piece in taken}
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
@@ -63,7 +68,7 @@ def test_they_read_at_the_same_time() -> None:
             super().read_into(buffers, tensor, offset_bytes=offset_bytes)
 
     file = Slow(data=DATA)
-    readers: Readers[Buffer] = Readers(file, num_threads=3, chunk_bytes=64)
+    readers: Readers[Buffer] = Readers(file, num_threads=3)
     for start in (0, 64, 128):
         readers.begin(Buffer(), Piece(tensor_of(file), start, 64))
     taken = [readers.take()[1].offset_bytes for _ in range(3)]
@@ -74,7 +79,7 @@ def test_they_read_at_the_same_time() -> None:
 
 def test_what_has_been_read_is_there_to_be_taken() -> None:
     file = MemoryModelFile(data=DATA)
-    readers: Readers[Buffer] = Readers(file, num_threads=1, chunk_bytes=64)
+    readers: Readers[Buffer] = Readers(file, num_threads=1)
     before = readers.has_read()
     readers.begin(Buffer(), Piece(tensor_of(file), 0, 64))
     readers.close()

@@ -3,15 +3,17 @@
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backends.cuda import late_locked, stream
+from backends.cuda import host_memory, stream
+from backends.cuda.host_memory import HostMemory
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.staging import repack_source
-from backends.cuda.upload import NUM_SPARE, NUM_WAYS, WeightUploader, pieces_of
+from backends.cuda.upload import NUM_SPARE, NUM_WAYS, WeightUploader
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import ModelLoadFailed
@@ -63,13 +65,15 @@ class Upload:
     def run(self, *, num_readers: int, chunk_bytes: int, on_progress: OnProgress = lambda *_: None) -> None:
         staging = np.empty(NUM_WAYS * PIECE_BYTES, np.uint8)
         kernels: Any = {repack_source(tensor_type): RepackOnHost(tensor_type) for tensor_type in TensorType}
-        uploader = WeightUploader(
-            kernels,
-            DeviceBuffer(staging.ctypes.data, staging.nbytes, MemoryClass.SCRATCH),
-            num_readers=num_readers,
-            chunk_bytes=chunk_bytes,
-        )
-        uploader.upload(self.file, self.tensors, self.weights, on_progress=on_progress)
+        with closing(HostMemory((num_readers + NUM_SPARE) * PIECE_BYTES, lambda: None)) as host:
+            uploader = WeightUploader(
+                kernels,
+                DeviceBuffer(staging.ctypes.data, staging.nbytes, MemoryClass.SCRATCH),
+                host,
+                num_readers=num_readers,
+                chunk_bytes=chunk_bytes,
+            )
+            uploader.upload(self.file, self.tensors, self.weights, on_progress=on_progress)
 
     def expected(self) -> bytes:
         """Every tensor as in the file, from a boundary on; poison up to the next."""
@@ -84,7 +88,7 @@ class Upload:
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[HostDriver], HostDriver]:
     def put(driver: HostDriver) -> HostDriver:
-        for module in (late_locked, stream):
+        for module in (host_memory, stream):
             monkeypatch.setattr(module, "driver", driver)
         return driver
 
@@ -108,8 +112,7 @@ def test_every_byte_of_the_file_comes_to_its_tensors_place_and_nothing_else_is_t
     assert upload.expected() == upload.memory.tobytes()
     assert driver.largest_copy_bytes <= min(chunk_bytes, PIECE_BYTES)
     assert upload.file.largest_read_bytes <= min(chunk_bytes, PIECE_BYTES)
-    num_pieces = len(list(pieces_of(upload.tensors, PIECE_BYTES)))
-    assert driver.largest_pinned_bytes == min(num_pieces, num_readers + NUM_SPARE) * PIECE_BYTES
+    assert driver.largest_pinned_bytes == (num_readers + NUM_SPARE) * PIECE_BYTES
 
 
 def nothing_is_held(driver: HostDriver) -> bool:
@@ -148,7 +151,7 @@ def test_the_first_copy_that_fails_ends_the_upload_and_nothing_is_held(
 def test_memory_that_cannot_be_locked_ends_the_upload_and_nothing_is_held(
     install: Callable[[HostDriver], HostDriver],
 ) -> None:
-    driver = install(HostDriver(failing_lock=3))
+    driver = install(HostDriver(locks_memory=False))
 
     with pytest.raises(ModelLoadFailed, match=r"tiny-random\.gguf: upload failed: cuMemHostRegister"):
         Upload(tiny_model_of(TensorType.F16)).run(num_readers=4, chunk_bytes=1000)
