@@ -31,7 +31,6 @@ class ExpertListsArgs(ctypes.Structure):
         ("d_counts", ctypes.c_uint64),
         ("d_starts", ctypes.c_uint64),
         ("d_pairs", ctypes.c_uint64),
-        ("d_rows", ctypes.c_uint64),
     )
 
 

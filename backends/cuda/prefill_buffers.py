@@ -33,7 +33,6 @@ class PrefillBuffers:
     d_counts: int  # [E] int32
     d_starts: int  # [E] int32
     d_pairs: int  # [P + 8E] int32
-    d_rows: int  # [P] int32
     d_frequencies: Mapping[Rope, int]  # [rotary_dim/2] float64, written once
 
 
@@ -67,7 +66,6 @@ def prefill_sizes(description: ModelDescription, num_tokens: int) -> dict[str, i
         "d_counts": 4 * num_experts,
         "d_starts": 4 * num_experts,
         "d_pairs": 4 * (num_pairs + _LIST_ALIGNMENT * num_experts),
-        "d_rows": 4 * num_pairs,
     }
 
 

@@ -43,15 +43,14 @@ class FeedForwardCalls:
 
     def _experts(self, experts: Experts, hidden_size: int, tokens: Tokens) -> Iterator[Call]:
         buffers, size = self._buffers, experts.intermediate_size
-        lists = ExpertListsArgs(buffers.d_counts, buffers.d_starts, buffers.d_pairs, buffers.d_rows)
+        lists = ExpertListsArgs(buffers.d_counts, buffers.d_starts, buffers.d_pairs)
         pairs = ExpertPairs(lists, tokens.most, experts.num_active)
         num_rows = sorted_rows(experts, buffers.num_tokens)
         normed = panels(buffers.d_normed, num_rows=buffers.num_tokens, num_columns=hidden_size)
         sorted_panels = panels(buffers.d_sorted, num_rows=num_rows, num_columns=hidden_size)
         inside = panels(buffers.d_inside, num_rows=num_rows, num_columns=size)
         yield self._route(experts, tokens)
-        yield self._list_pairs(experts, lists, tokens)
-        yield self._sort_rows(experts, normed, sorted_panels, lists, tokens)
+        yield self._sort_pairs(experts, normed, sorted_panels, lists, tokens)
         yield self._matmul.expert_swiglu(experts, sorted_panels, inside, pairs)
         yield self._matmul.expert(experts.down, inside, buffers.d_given, pairs)
         yield self._combine(experts, hidden_size, tokens)
@@ -75,21 +74,7 @@ class FeedForwardCalls:
             shared_bytes=4 * _ROUTED_TOKENS * (experts.num_experts + experts.num_active),
         )
 
-    def _list_pairs(self, experts: Experts, lists: ExpertListsArgs, tokens: Tokens) -> Call:
-        return Call(
-            KernelSource("prefill_experts.cu", "list_pairs"),
-            grid=(experts.num_experts,),
-            num_threads=_THREADS,
-            args=(
-                c_uint64(self._buffers.d_chosen),
-                c_uint64(tokens.d_count),
-                c_int32(experts.num_active),
-                lists,
-            ),
-            shared_bytes=4 * experts.num_experts,
-        )
-
-    def _sort_rows(
+    def _sort_pairs(
         self,
         experts: Experts,
         normed: PanelsArgs,
@@ -98,16 +83,19 @@ class FeedForwardCalls:
         tokens: Tokens,
     ) -> Call:
         return Call(
-            KernelSource("prefill_experts.cu", "sort_rows"),
+            KernelSource("prefill_experts.cu", "sort_pairs"),
             grid=(tokens.most * experts.num_active,),
             num_threads=_THREADS,
             args=(
                 normed,
                 sorted_panels,
+                c_uint64(self._buffers.d_chosen),
                 c_uint64(tokens.d_count),
                 c_int32(experts.num_active),
+                c_int32(experts.num_experts),
                 lists,
             ),
+            shared_bytes=4 * experts.num_experts,
         )
 
     def _combine(self, experts: Experts, hidden_size: int, tokens: Tokens) -> Call:

@@ -28,7 +28,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class ExpertPairs:
-    """The (token, slot) pairs of each expert, as `list_pairs` wrote them."""
+    """The (token, slot) pairs of each expert, as `sort_pairs` wrote them."""
 
     lists: ExpertListsArgs
     most_tokens: int  # of an expert at most
@@ -137,7 +137,7 @@ class MatmulCalls:
     def _tile(self, num_tokens: int, row_counts: Sequence[int]) -> Tile:
         return choose_tile(
             num_tokens=num_tokens,
-            row_counts=row_counts,
+            row_counts=tuple(row_counts),
             num_multiprocessors=self._num_multiprocessors,
             max_shared_bytes=self._max_shared_bytes,
         )

@@ -150,7 +150,6 @@ class ExpertChunk:
             d_counts=gpu.empty(4 * experts.num_experts),
             d_starts=gpu.empty(4 * experts.num_experts),
             d_pairs=gpu.empty(4 * (num_pairs + 8 * experts.num_experts)),
-            d_rows=gpu.empty(4 * num_pairs),
             d_frequencies={},
         )
 
@@ -242,7 +241,7 @@ def _sorted(gpu: Gpu, chosen: NDArray[np.int64], num_experts: int) -> tuple[Indi
         places[chosen == expert] = starts[expert] + np.arange(counts[expert])
     pairs = np.full(starts[-1], -(2**30), np.int32)  # between the lists is nothing to read
     pairs[places] = np.arange(len(chosen))
-    lists = [array.astype(np.int32) for array in (counts, starts[:-1], pairs, places)]
+    lists = [array.astype(np.int32) for array in (counts, starts[:-1], pairs)]
     return places, ExpertListsArgs(*map(gpu.upload, lists))
 
 

@@ -4,7 +4,6 @@
 
 struct ExpertLists {
     int* counts;   // [E] pairs of each expert
-    int* starts;   // [E] where they begin
+    int* starts;   // [E] where they begin, of an expert that has some
     int* pairs;    // [P + 8E] the pair in each sorted row
-    int* rows;     // [P] the sorted row of each pair
 };

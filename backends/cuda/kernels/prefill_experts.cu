@@ -7,59 +7,42 @@
 #include "expert_lists.cuh"
 #include "panels.cuh"
 #include "pdl.cuh"
-#include "reduce.cuh"
 
 constexpr int THREADS = 256;
-constexpr int WARPS = THREADS / 32;
 constexpr int ALIGNED_PAIRS = 8;  // a list begins at a multiple
 
-// The pairs that chose an expert, ascending. Launch: grid (E), block THREADS, dynamic shared memory 4 * E bytes.
+// lists, and in their order sorted: the row of x of each pair's token. Every block counts for itself how many pairs chose
+// each expert; that is sooner done than a kernel before this one.
+// Launch: grid (at least P), block THREADS, dynamic shared memory 4 * E bytes.
 __global__ void __launch_bounds__(THREADS)
-list_pairs(const int* chosen, const int* num_tokens, int num_active, ExpertLists lists) {
+sort_pairs(const Panels x, const Panels sorted, const int* chosen, const int* num_tokens, int num_active, int num_experts,
+           ExpertLists lists) {
     let_next_start();
-    const int num_pairs = *num_tokens * num_active;
+    const int num_pairs = *num_tokens * num_active, own = blockIdx.x;
+    if (own >= num_pairs) return;
     wait_for_previous();
     extern __shared__ int counts[];  // of every expert
-    __shared__ int found[WARPS];
-    const int expert = blockIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    for (int i = threadIdx.x; i < static_cast<int>(gridDim.x); i += THREADS) counts[i] = 0;
+    __shared__ int place_in_list;
+    for (int expert = threadIdx.x; expert < num_experts; expert += THREADS) counts[expert] = 0;
+    if (threadIdx.x == 0) place_in_list = 0;
     __syncthreads();
-    for (int pair = threadIdx.x; pair < num_pairs; pair += THREADS) atomicAdd(&counts[chosen[pair]], 1);
+    const int own_expert = chosen[own];
+    for (int pair = threadIdx.x; pair < num_pairs; pair += THREADS) {
+        const int expert = chosen[pair];
+        atomicAdd(&counts[expert], 1);
+        if (expert == own_expert && pair < own) atomicAdd(&place_in_list, 1);
+    }
     __syncthreads();
-    int place = 0;
-    for (int i = 0; i < expert; ++i) place += (counts[i] + ALIGNED_PAIRS - 1) / ALIGNED_PAIRS * ALIGNED_PAIRS;
+    int start = 0;
+    for (int expert = 0; expert < own_expert; ++expert)
+        start += (counts[expert] + ALIGNED_PAIRS - 1) / ALIGNED_PAIRS * ALIGNED_PAIRS;
+    const int row = start + place_in_list, token = own / num_active;
     if (threadIdx.x == 0) {
+        lists.pairs[row] = own;
+        lists.starts[own_expert] = start;  // the same from every pair of the expert
+    }
+    for (int expert = threadIdx.x; own == 0 && expert < num_experts; expert += THREADS)
         lists.counts[expert] = counts[expert];
-        lists.starts[expert] = place;
-    }
-    for (int first = 0; first < num_pairs; first += THREADS) {
-        const int pair = first + threadIdx.x;
-        const bool is_own = pair < num_pairs && chosen[pair] == expert;
-        const unsigned own_lanes = __ballot_sync(ALL_LANES, is_own);
-        if (lane == 0) found[warp] = __popc(own_lanes);
-        __syncthreads();
-        int own = place + __popc(own_lanes & ((1u << lane) - 1));
-#pragma unroll
-        for (int w = 0; w < WARPS; ++w) {
-            if (w < warp) own += found[w];
-            place += found[w];
-        }
-        if (is_own) {
-            lists.pairs[own] = pair;
-            lists.rows[pair] = own;
-        }
-        __syncthreads();  // everyone has read `found`
-    }
-}
-
-// sorted: the rows of x, once for each pair, in the lists' order. Launch: grid (at least P), block THREADS.
-__global__ void __launch_bounds__(THREADS)
-sort_rows(const Panels x, const Panels sorted, const int* num_tokens, int num_active, ExpertLists lists) {
-    let_next_start();
-    const int pair = blockIdx.x;
-    if (pair >= *num_tokens * num_active) return;
-    wait_for_previous();
-    const int token = pair / num_active, row = lists.rows[pair];
     for (int chunk = threadIdx.x; chunk < x.num_chunks(); chunk += THREADS) *sorted.chunk(row, chunk) = *x.chunk(token, chunk);
 }
 

@@ -50,6 +50,16 @@ __device__ void add_products(float (&sums)[ROUTED_TOKENS], const Matrix& router,
     }
 }
 
+// Into L2 what the blocks will read; each block some. Weights may be read before the kernel before this one is done.
+template <Type TYPE>
+__device__ void prefetch(const Matrix& router, int num_experts) {
+    if constexpr (!is_dense(TYPE)) return;  // small
+    constexpr int LINE_BYTES = 128, ELEMENT_BYTES = TYPE == F32 ? 4 : 2;
+    const int num_lines = static_cast<int>(num_experts * router.cols * ELEMENT_BYTES / LINE_BYTES);
+    for (int line = blockIdx.x * THREADS + threadIdx.x; line < num_lines; line += gridDim.x * THREADS)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(router.quants + static_cast<long long>(line) * LINE_BYTES));
+}
+
 // How many experts go before `expert`. No logit is NaN, so no two ranks are equal.
 __device__ int rank_of(const float* logits, int num_experts, int expert) {
     int rank = 0;
@@ -65,6 +75,7 @@ route(const float* x, Matrix router, Vector bias, int* chosen, float* shares, co
     let_next_start();
     const int num_tokens = *chunk_tokens;
     if (static_cast<int>(blockIdx.x) * ROUTED_TOKENS >= num_tokens) return;
+    prefetch<TYPE>(router, num_experts);
     wait_for_previous();
     extern __shared__ float logits[];  // [ROUTED_TOKENS, E], then the chosen ones, [ROUTED_TOKENS, A]
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_token = blockIdx.x * ROUTED_TOKENS;

@@ -3,7 +3,7 @@
 from backends.cuda.compiler import KernelSource
 from backends.cuda.packed import DENSE_TYPES
 from backends.cuda.prefill_matmul import matmul_source
-from backends.cuda.prefill_tile import few, many
+from backends.cuda.prefill_tile import few, few_paired, many
 from backends.cuda.sampler import Method
 from backends.cuda.staging import repack_source
 from ports.tensor_types import TensorType
@@ -17,7 +17,8 @@ def _each_type(file: str, name: str, types: list[TensorType]) -> list[KernelSour
     return [KernelSource(file, name.format(tensor_type.name)) for tensor_type in types]
 
 
-TILES = (many(128, 8), many(64, 8), many(64, 4), few(1, 2), few(2, 3), few(3, 3), few(4, 2))
+_FEW_TILES = (few(1, 2), few(2, 3), few(3, 3), few(4, 2), few_paired(5))
+TILES = (many(128, 8), many(64, 8), many(64, 4), *_FEW_TILES)
 _NUM_MATRICES = {
     "stack_product": 3,
     "add_product": 1,
@@ -44,7 +45,7 @@ WITHOUT_PARAMETERS = [
     for file, names in {
         "norm": ("rms_norm", "layer_norm"),
         "rope": ("rope",),
-        "experts": ("list_pairs", "sort_rows", "combine"),
+        "experts": ("sort_pairs", "combine"),
     }.items()
     for name in names
 ]

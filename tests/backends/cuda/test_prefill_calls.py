@@ -80,7 +80,7 @@ def chosen(
 ) -> Tile:
     return choose_tile(
         num_tokens=num_tokens,
-        row_counts=row_counts,
+        row_counts=tuple(row_counts),
         num_multiprocessors=num_multiprocessors,
         max_shared_bytes=max_shared_bytes,
     )
@@ -116,8 +116,8 @@ def test_a_tile_is_as_large_as_fills_the_device(num_tokens: int, num_rows: int, 
         ([4096], 2),
         ([4096, 1024, 1024], 3),
         ([2112], 1),
-        ([2880] * 32, 15),  # 12 blocks a matrix, of which the last is full
-        ([128_256], 16),
+        ([2880] * 32, 6),  # two side by side
+        ([128_256], 6),
     ],
 )
 def test_rows_of_few_tokens_are_spread_evenly(row_counts: Sequence[int], row_tiles: int) -> None:
@@ -125,7 +125,7 @@ def test_rows_of_few_tokens_are_spread_evenly(row_counts: Sequence[int], row_til
 
 
 @given(
-    row_counts=st.lists(st.integers(1, 40_000), min_size=1, max_size=3),
+    row_counts=st.lists(st.integers(1, 200_000), min_size=1, max_size=3),
     num_multiprocessors=st.integers(1, 200),
     max_shared_bytes=st.sampled_from([99 * 1024, 163 * 1024, 227 * 1024]),
 )
@@ -135,6 +135,7 @@ def test_a_block_of_few_tokens_fits_and_all_rows_are_somebodys(
     tile = chosen(16, row_counts, num_multiprocessors=num_multiprocessors, max_shared_bytes=max_shared_bytes)
 
     assert tile.shared_bytes < max_shared_bytes
+    assert not tile.is_paired or 2 * tile.shared_bytes < max_shared_bytes
     assert tile.num_blocks(row_counts) * tile.rows >= sum(row_counts)
 
 
