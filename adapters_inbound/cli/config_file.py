@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from adapters_inbound.cli.arguments import convert_text
 from adapters_inbound.cli.options import OPTIONS, Option, OptionValue
 
@@ -13,6 +11,8 @@ _OPTIONS = {option.name: option for option in OPTIONS if option.name != "config"
 
 def read_config_file(path: str) -> tuple[dict[str, OptionValue], list[str]]:
     """(values by their name in Settings, a message for each thing that is wrong)."""
+    import yaml  # noqa: PLC0415 takes 20 ms, and most starts have no such file
+
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -22,6 +22,8 @@ def safe_text(text: str) -> str:
 
 def ascii_name(text: str) -> str:
     """`text` without all that is not printable ASCII: a name that cannot look like another (NARR-4005)."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(char for char in text if char.isascii() and char.isprintable())
 
 
