@@ -10,7 +10,7 @@ from backends.cuda.readers import Piece, Readers
 from backends.cuda.staging import Way
 from backends.cuda.stream import Event
 
-NUM_AHEAD = 4  # pieces that the device has before it while the host sleeps: a third of a millisecond
+NUM_AHEAD = 4  # pieces that the device has before it while the host sleeps: half a millisecond
 
 
 @dataclass(frozen=True, slots=True)

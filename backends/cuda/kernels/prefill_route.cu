@@ -53,7 +53,7 @@ __device__ void add_products(float (&sums)[ROUTED_TOKENS], const Matrix& router,
 // Into L2 what the blocks will read; each block some. Weights may be read before the kernel before this one is done.
 template <Type TYPE>
 __device__ void prefetch(const Matrix& router, int num_experts) {
-    if constexpr (!is_dense(TYPE)) return;  // small
+    if constexpr (!is_dense(TYPE)) return;  // several planes, and an eighth of the bytes
     constexpr int LINE_BYTES = 128, ELEMENT_BYTES = TYPE == F32 ? 4 : 2;
     const int num_lines = static_cast<int>(num_experts * router.cols * ELEMENT_BYTES / LINE_BYTES);
     for (int line = blockIdx.x * THREADS + threadIdx.x; line < num_lines; line += gridDim.x * THREADS)
