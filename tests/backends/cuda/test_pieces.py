@@ -39,7 +39,10 @@ def test_pieces_are_whole_blocks_that_together_are_the_tensor(
     assert [0, *ends[:-1]] == [piece.offset_bytes for piece in pieces]
     assert 101 * block_bytes == ends[-1]
     assert not any(piece.size_bytes % block_bytes for piece in pieces)
-    assert max(piece.size_bytes for piece in pieces) <= most_bytes
+    sizes = [piece.size_bytes for piece in pieces]
+    assert max(sizes) <= most_bytes
+    assert len(pieces) == -(-101 // (most_bytes // block_bytes))
+    assert max(sizes) - min(sizes) < len(pieces) * block_bytes  # as good as equal
 
 
 def test_tensors_are_read_in_the_order_of_the_file() -> None:
