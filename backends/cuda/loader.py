@@ -63,7 +63,7 @@ class ModelLoader:
         Raises:
             VramExhausted: an allocation failed. What was taken stays so, for the caller to free.
             ModelLoadFailed: the file cannot be brought up, or not be computed here.
-            DeviceError: a kernel could not be compiled or launched.
+            DeviceError: a kernel could not be compiled or launched, or there is no host memory to copy from.
         """
         _check(description, file)
         with closing(HostMemory(host_bytes(description.tensors), self._enter_context)) as host:

@@ -1,8 +1,9 @@
 """The bytes of a model file to the device, a bounded piece at a time (M0-W-1221, M0-W-1222).
 
-Threads read (see `readers`); the one that owns the context makes all calls of the driver. Page-locked memory
-goes round: a piece is read into it and copied from it, and once the copy is done it takes another. Dense
-tensors go straight to their place, quantized ones to a staging area from where a kernel repacks them.
+Threads read (see `readers`); the one that owns the context makes all calls of the driver, but that which
+locks host memory (see `host_memory`). That memory goes round: a piece is read into it and copied from it, and
+once the copy is done it takes another. Dense tensors go straight to their place, quantized ones to a staging
+area from where a kernel repacks them.
 """
 
 import os
