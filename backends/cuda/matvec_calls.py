@@ -10,16 +10,18 @@ from backends.cuda.call import Call, kernel_name
 from backends.cuda.compiler import KernelSource
 from backends.cuda.decode_args import ExpertMatrix, Input, Rows, Stack, Vector
 from backends.cuda.geometry import (
-    INSIDE_WARPS,
     WARPS,
     RowGeometry,
-    experts_geometry,
+    experts_down_geometry,
+    experts_inside_geometry,
     inside_geometry,
-    row_geometry,
+    project_geometry,
+    router_geometry,
+    rows_geometry,
 )
-from backends.cuda.matvec_ring import input_bytes_of, ring_of, ring_of_pair, slot_bytes_of
+from backends.cuda.matvec_ring import input_bytes_of, ring_of
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
-from backends.cuda.weight_ring import columns_a_turn, most_rows, num_turns
+from backends.cuda.weight_ring import most_rows, num_turns
 from ports.model_description import ExpertLinear, Experts, LayerNorm, Linear, Norm
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -55,19 +57,13 @@ class MatvecCalls:
         types = [linear.weight.type for linear in linears]
         types += [types[0]] * (3 - len(types))
         num_rows = sum(len(linear.rows) for linear in linears)
-        input_bytes = input_bytes_of(num_columns, types)
-        geometry = row_geometry(
-            num_rows,
-            num_columns,
-            num_multiprocessors=self._num_multiprocessors,
-            # A router has fewer rows than the device multiprocessors, and the rest of the layer waits for it.
-            can_share_columns=num_rows <= self._num_multiprocessors,
-            columns_a_warp=max(columns_a_turn(type_) for type_ in types),
-            most_rows=most_rows(types, num_columns, num_warps=WARPS, input_bytes=input_bytes),
-        )
+        if num_rows <= self._num_multiprocessors:
+            turns_alone = max(num_turns(type_, num_columns) for type_ in types)
+            geometry = router_geometry(num_rows, num_turns=turns_alone)
+        else:
+            geometry = self._rows_geometry(types, num_rows, num_columns)
         turns = max(num_turns(type_, num_columns, geometry.parts) for type_ in types)
-        slot_bytes = slot_bytes_of(types, num_columns, geometry)
-        ring = ring_of(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
+        ring = ring_of(types, num_rows, num_columns, turns, geometry)
         name = kernel_name(
             "decode_rows",
             _source_name(norm),
@@ -75,14 +71,14 @@ class MatvecCalls:
             *types,
             geometry.rows,
             geometry.parts,
-            WARPS,
+            geometry.num_warps,
             ring.num_stages,
         )
         stack = Stack((Rows * 3)(*(self._rows_of(linear) for linear in linears)))
         return Call(
             KernelSource("decode_rows.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * WARPS,
+            num_threads=32 * geometry.num_warps,
             args=(self._input(norm, d_x), stack, c_uint64(d_out)),
             shared_bytes=ring.shared_bytes,
         )
@@ -90,17 +86,14 @@ class MatvecCalls:
     def project(self, linear: Linear, d_input: int, d_x: int, *, is_int8: bool) -> Call:
         """Add the product with `d_input`, floats or int8 blocks, to the residual stream `d_x`."""
         num_columns, weight_type = linear.weight.shape[-1], linear.weight.type
-        num_rows, input_bytes = len(linear.rows), input_bytes_of(num_columns, [weight_type])
-        geometry = row_geometry(
+        num_rows = len(linear.rows)
+        geometry = project_geometry(
             num_rows,
-            num_columns,
+            num_turns=num_turns(weight_type, num_columns),
             num_multiprocessors=self._num_multiprocessors,
-            can_share_columns=True,
-            most_rows=most_rows([weight_type], num_columns, num_warps=WARPS, input_bytes=input_bytes),
         )
         turns = num_turns(weight_type, num_columns, geometry.parts)
-        slot_bytes = slot_bytes_of([weight_type], num_columns, geometry)
-        ring = ring_of(slot_bytes, num_rows, turns, geometry, num_warps=WARPS, input_bytes=input_bytes)
+        ring = ring_of([weight_type], num_rows, num_columns, turns, geometry)
         name = kernel_name(
             "decode_project",
             "INT8_BLOCKS" if is_int8 else "FLOATS",
@@ -108,13 +101,13 @@ class MatvecCalls:
             weight_type,
             geometry.rows,
             geometry.parts,
-            WARPS,
+            geometry.num_warps,
             ring.num_stages,
         )
         return Call(
             KernelSource("decode_project.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * WARPS,
+            num_threads=32 * geometry.num_warps,
             args=(Input(d_x=d_input), self._rows_of(linear), c_uint64(d_x)),
             shared_bytes=ring.shared_bytes,
         )
@@ -136,8 +129,9 @@ class MatvecCalls:
         types = [experts.gate.weight.type, experts.up.weight.type]
         as_int8 = is_read_as_int8(experts.down.weight)
         num_rows = num_active * experts.intermediate_size
-        geometry, num_warps = self._inside_geometry(num_rows, hidden_size, as_int8=as_int8)
-        ring = ring_of_pair(types, num_rows, hidden_size, geometry, num_warps=num_warps)
+        turns = sum(num_turns(type_, hidden_size) for type_ in types)
+        geometry = experts_inside_geometry(num_rows, num_multiprocessors=self._num_multiprocessors)
+        ring = ring_of(types, num_rows, hidden_size, turns, geometry)
         name = kernel_name(
             "decode_experts_inside",
             _source_name(norm),
@@ -147,13 +141,13 @@ class MatvecCalls:
             num_active,
             geometry.rows,
             _flag(as_int8),
-            num_warps,
+            geometry.num_warps,
             ring.num_stages,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * num_warps,
+            num_threads=32 * geometry.num_warps,
             args=(
                 self._input(norm, d_x),
                 c_uint64(d_router),
@@ -170,17 +164,11 @@ class MatvecCalls:
         """Add what the chosen experts give, each by its share, to the residual stream `d_x`."""
         size, num_active = experts.intermediate_size, experts.num_active
         down_type, hidden_size = experts.down.weight.type, experts.down.weight.shape[1]
-        geometry = experts_geometry(hidden_size, num_active, num_multiprocessors=self._num_multiprocessors)
-        num_warps = geometry.groups * num_active
-        of_one = RowGeometry(geometry.rows, 1, geometry.num_blocks, 1)
-        ring = ring_of(
-            slot_bytes_of([down_type], size, of_one),
-            num_active * hidden_size,
-            num_turns(down_type, size),
-            of_one,
-            num_warps=num_warps,
-            input_bytes=num_active * input_bytes_of(size, [down_type]),
+        geometry = experts_down_geometry(
+            hidden_size, num_active, num_multiprocessors=self._num_multiprocessors
         )
+        turns = num_turns(down_type, size)
+        ring = ring_of([down_type], hidden_size, size, turns, geometry, num_inputs=num_active)
         name = kernel_name(
             "decode_experts_down",
             "INT8_BLOCKS" if is_read_as_int8(experts.down.weight) else "FLOATS",
@@ -189,13 +177,13 @@ class MatvecCalls:
             experts.num_experts,
             num_active,
             geometry.rows,
-            geometry.groups,
+            geometry.num_warps // num_active,
             ring.num_stages,
         )
         return Call(
             KernelSource("decode_experts.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * num_warps,
+            num_threads=32 * geometry.num_warps,
             args=(
                 c_uint64(d_inside),
                 c_uint64(d_router),
@@ -217,8 +205,16 @@ class MatvecCalls:
         num_columns = linears[0].weight.shape[-1]
         types = [linear.weight.type for linear in linears]
         num_rows = len(linears[0].rows)
-        geometry, num_warps = self._inside_geometry(num_rows, num_columns, as_int8=as_int8)
-        ring = ring_of_pair(types, num_rows, num_columns, geometry, num_warps=num_warps)
+        if as_int8:
+            geometry = inside_geometry(
+                num_rows,
+                num_turns=max(num_turns(type_, num_columns) for type_ in types),
+                num_multiprocessors=self._num_multiprocessors,
+            )
+        else:
+            geometry = self._rows_geometry(types, num_rows, num_columns)
+        turns = sum(num_turns(type_, num_columns) for type_ in types)
+        ring = ring_of(types, num_rows, num_columns, turns, geometry)
         name = kernel_name(
             kernel,
             _source_name(norm),
@@ -226,13 +222,13 @@ class MatvecCalls:
             *types,
             geometry.rows,
             _flag(as_int8),
-            num_warps,
+            geometry.num_warps,
             ring.num_stages,
         )
         return Call(
             KernelSource("decode_feed_forward.cu", name),
             grid=(geometry.num_blocks, 1),
-            num_threads=32 * num_warps,
+            num_threads=32 * geometry.num_warps,
             args=(
                 self._input(norm, d_x),
                 *(self._rows_of(linear) for linear in linears),
@@ -241,12 +237,15 @@ class MatvecCalls:
             shared_bytes=ring.shared_bytes,
         )
 
-    def _inside_geometry(self, num_rows: int, num_columns: int, *, as_int8: bool) -> tuple[RowGeometry, int]:
-        """And the warps of a block."""
-        num_multiprocessors = self._num_multiprocessors
-        if as_int8:
-            return inside_geometry(num_rows, num_multiprocessors=num_multiprocessors), INSIDE_WARPS
-        return row_geometry(num_rows, num_columns, num_multiprocessors=num_multiprocessors), WARPS
+    def _rows_geometry(self, types: list[TensorType], num_rows: int, num_columns: int) -> RowGeometry:
+        return rows_geometry(
+            num_rows,
+            num_columns,
+            num_multiprocessors=self._num_multiprocessors,
+            most_rows=most_rows(
+                types, num_columns, num_warps=WARPS, input_bytes=input_bytes_of(num_columns, types)
+            ),
+        )
 
     def _input(self, norm: Norm, d_x: int) -> Input:
         bias = norm.bias if isinstance(norm, LayerNorm) else None

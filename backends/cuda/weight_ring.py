@@ -1,5 +1,6 @@
 """How much shared memory a decode kernel's streams of weights take; kernels/row_stage.cuh lays it out."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from math import gcd
 
@@ -47,10 +48,14 @@ def num_turns(weight_type: TensorType, num_columns: int, parts: int = 1) -> int:
     return -(-num_columns // (columns_a_turn(weight_type) * parts))
 
 
-def most_rows(types: list[TensorType], num_columns: int, *, num_warps: int, input_bytes: int) -> int:
-    """Of a warp, so that there is room for enough stages: 4 or 2."""
-    four = max(stage_bytes(type_, num_columns, 4) for type_ in types)
-    return 4 if input_bytes + _ENOUGH_STAGES * num_warps * four <= _SHARED_BYTES else 2
+def most_rows(types: Sequence[TensorType], num_columns: int, *, num_warps: int, input_bytes: int) -> int:
+    """Of a warp, so that there is room for enough stages: 4, 2 or 1."""
+
+    def has_room(rows: int) -> bool:
+        slot_bytes = max(stage_bytes(type_, num_columns, rows) for type_ in types)
+        return input_bytes + _ENOUGH_STAGES * num_warps * slot_bytes <= _SHARED_BYTES
+
+    return next((rows for rows in (4, 2) if has_room(rows)), 1)
 
 
 def num_stages(slot_bytes: int, *, num_warps: int, num_turns: int, input_bytes: int, num_blocks: int) -> int:

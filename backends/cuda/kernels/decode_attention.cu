@@ -40,8 +40,7 @@ __device__ inline void add_scaled(float4& total, const float4& value, float scal
     total.w = fmaf(value.w, scale, total.w);
 }
 
-// Four neighbouring elements of one head, out of the splits: all of them loaded at once.
-//   MOST  splits there can be
+// Four neighbouring elements of one head, out of up to MOST splits: all of them loaded at once.
 template <int MOST>
 struct SplitSums {
     float4 values[MOST];
@@ -52,12 +51,10 @@ struct SplitSums {
             if (s < num_splits) values[s] = __ldcg(reinterpret_cast<const float4*>(splits + s * stride));
     }
 
-    __device__ float4 sum(const float* weights, int num_splits) const {
-        float4 total{};
+    __device__ void add_to(float4& total, const float* weights, int num_splits) const {
 #pragma unroll
         for (int s = 0; s < MOST; ++s)
             if (s < num_splits) add_scaled(total, values[s], weights[s]);
-        return total;
     }
 };
 
@@ -335,7 +332,8 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
         if (threadIdx.x == 0) args.num_arrived[blockIdx.x] = 0;
         const float* splits = args.partial + static_cast<long long>(blockIdx.x) * gridDim.y * SPLIT_FLOATS;
         const auto quarter_at = [&](int i) { return splits + i / QUARTERS * (D + 4) + 4 * (i % QUARTERS); };
-        SplitSums<SPLITS> of_splits;  // under way while the weights of the splits are computed
+        constexpr int BATCH = SPLITS < 16 ? SPLITS : 16;  // more would take registers that the next kernel's blocks need
+        SplitSums<BATCH> of_splits;  // under way while the weights of the splits are computed
         if (threadIdx.x < NUM_QUARTERS) of_splits.load(quarter_at(threadIdx.x), SPLIT_FLOATS, num_splits);
         for (int h = warp; h < num_heads; h += WARPS) {  // one warp a head, a lane a split
             const float sink = element_or(args.sinks, first_head + h, NO_SCORE);
@@ -350,8 +348,13 @@ __global__ void __launch_bounds__(32 * WARPS, 1) decode_attention(const Attentio
 #pragma unroll 1
         for (int i = threadIdx.x; i < NUM_QUARTERS; i += THREADS) {
             const int h = i / QUARTERS;
-            *reinterpret_cast<float4*>(&mixed[h][4 * (i % QUARTERS)]) = of_splits.sum(split_weights[h], num_splits);
-            if (i + THREADS < NUM_QUARTERS) of_splits.load(quarter_at(i + THREADS), SPLIT_FLOATS, num_splits);
+            float4 total{};
+#pragma unroll 1
+            for (int done = 0; done < num_splits; done += BATCH) {
+                if (i >= THREADS || done > 0) of_splits.load(quarter_at(i) + done * SPLIT_FLOATS, SPLIT_FLOATS, num_splits - done);
+                of_splits.add_to(total, split_weights[h] + done, num_splits - done);
+            }
+            *reinterpret_cast<float4*>(&mixed[h][4 * (i % QUARTERS)]) = total;
         }
         __syncthreads();
     }

@@ -6,7 +6,16 @@ from itertools import product
 
 import pytest
 
-from backends.cuda.geometry import WARPS, attention_geometry, row_geometry
+from backends.cuda.geometry import (
+    RowGeometry,
+    attention_geometry,
+    experts_down_geometry,
+    experts_inside_geometry,
+    inside_geometry,
+    project_geometry,
+    router_geometry,
+    rows_geometry,
+)
 from tests.backends.cuda.compiled import DEVICES
 from tests.backends.cuda.reference_models import reference_models, toy_models
 
@@ -15,51 +24,93 @@ pytestmark = pytest.mark.req("M0-W-1430")
 MODELS = reference_models() | toy_models()
 ROWS = [1, 7, 32, 128, 896, 1152, 4096, 4864, 14_336, 28_672, 151_936, 201_088]
 COLUMNS = [32, 64, 896, 2048, 2880, 4096, 14_336]
-PIECE_ELEMENTS = 32  # that a lane reads at once
+TURNS = [1, 2, 3, 5, 12, 14, 56]  # that a warp alone takes for a row
+H200 = 132
+OUTPUT_8B, DOWN_8B, DOWN_1B, DOWN_PHI_3, DOWN_HALF_B = (4096, 4), (4096, 14), (2048, 8), (3072, 8), (896, 5)
 
 
-def products() -> Iterator[tuple[int, int, int, bool]]:
-    """Rows, columns, multiprocessors, and whether warps may share columns."""
-    return product(ROWS, COLUMNS, DEVICES.values(), (False, True))
+def geometries() -> Iterator[tuple[int, int, RowGeometry]]:
+    """Rows, multiprocessors, and how every kind of product is cut."""
+    for rows, count in product(ROWS, DEVICES.values()):
+        yield from (
+            (
+                rows,
+                count,
+                rows_geometry(rows, columns, num_multiprocessors=count, most_rows=most),
+            )
+            for columns, most in product(COLUMNS, (1, 2, 4))
+        )
+        for turns in TURNS:
+            if rows <= count:
+                yield rows, count, router_geometry(rows, num_turns=turns)
+            yield rows, count, project_geometry(rows, num_turns=turns, num_multiprocessors=count)
+            yield rows, count, inside_geometry(rows, num_turns=turns, num_multiprocessors=count)
+        yield rows, count, experts_inside_geometry(rows, num_multiprocessors=count)
+        for active in (1, 2, 4, 8):
+            yield rows, count, experts_down_geometry(rows, active, num_multiprocessors=count)
 
 
-def test_warps_share_columns_in_whole_blocks_and_only_where_they_may() -> None:
-    for rows, columns, count, can_share in products():
-        geometry = row_geometry(rows, columns, num_multiprocessors=count, can_share_columns=can_share)
-
-        assert WARPS % geometry.parts == 0
-        assert geometry.parts == 1 or can_share
-        assert (
-            geometry.parts == 1 or columns >= geometry.parts * 32 * PIECE_ELEMENTS
-        )  # something for each lane
-
-
-def test_every_block_has_rows_and_half_the_multiprocessors_a_block_before_a_warp_takes_more_rows() -> None:
-    for rows, columns, count, can_share in products():
-        geometry = row_geometry(rows, columns, num_multiprocessors=count, can_share_columns=can_share)
+def test_every_block_has_rows_and_no_more_of_them_share_a_multiprocessor_than_said() -> None:
+    for rows, count, geometry in geometries():
         warps = -(-rows // geometry.rows) * geometry.parts
 
         assert 1 <= geometry.num_blocks
-        assert (geometry.num_blocks - 1) * WARPS < warps
-        assert 2 * geometry.num_blocks >= count or geometry.rows == 1
+        assert (geometry.num_blocks - 1) * geometry.num_warps < warps
+        assert geometry.num_blocks <= geometry.blocks_a_multiprocessor * count
 
 
-def test_a_narrow_matrix_fills_more_of_the_device_when_warps_share_its_columns() -> None:
-    """The `down` of Qwen2.5-0.5B on an H200: 896 rows are work for 112 blocks of 8 warps."""
-    alone = row_geometry(896, 4864, num_multiprocessors=132)
-    shared = row_geometry(896, 4864, num_multiprocessors=132, can_share_columns=True)
+def test_blocks_are_whole_shares_of_a_row_and_fit_a_multiprocessor() -> None:
+    """1,536 threads are the smallest multiprocessor's; of 64 registers each they are all of its registers."""
+    for _, _, geometry in geometries():
+        assert geometry.num_warps % geometry.parts == 0
+        assert geometry.rows in (1, 2, 4)
+        assert 32 * geometry.num_warps * min(geometry.blocks_a_multiprocessor, 2) <= 1024
 
-    assert (1, 4) == (alone.parts, shared.parts)
-    assert alone.rows < shared.rows  # the same number of warps reads the input less often
+
+def test_warps_share_a_row_only_where_each_has_a_turn() -> None:
+    for rows, turns, count in product(ROWS, TURNS, DEVICES.values()):
+        assert project_geometry(rows, num_turns=turns, num_multiprocessors=count).parts <= turns
+        assert router_geometry(rows, num_turns=turns).parts < 2 * turns
+
+
+@pytest.mark.parametrize("shape", [OUTPUT_8B, DOWN_8B, DOWN_1B, DOWN_PHI_3])
+def test_the_busiest_multiprocessor_has_a_tenth_more_than_its_share_at_most(shape: tuple[int, int]) -> None:
+    rows, turns = shape
+    geometry = project_geometry(rows, num_turns=turns, num_multiprocessors=H200)
+    groups = [0] * geometry.num_blocks  # of each block: they are dealt out in turn
+    for group in range(-(-rows // geometry.rows)):
+        groups[group % geometry.num_blocks] += 1
+    at_once = geometry.num_warps // geometry.parts
+    rounds = [-(-count // at_once) for count in groups]
+    busy = [sum(rounds[start::H200]) * at_once * geometry.rows for start in range(H200)]
+
+    assert max(busy) * H200 <= 1.1 * rows
+
+
+def test_a_short_row_is_under_way_as_a_whole_and_a_long_one_is_shared() -> None:
+    outputs = project_geometry(OUTPUT_8B[0], num_turns=OUTPUT_8B[1], num_multiprocessors=H200)
+    down = project_geometry(DOWN_1B[0], num_turns=DOWN_1B[1], num_multiprocessors=H200)
+    narrow = project_geometry(DOWN_HALF_B[0], num_turns=DOWN_HALF_B[1], num_multiprocessors=H200)
+
+    assert (1, 1, 256) == (outputs.rows, outputs.parts, outputs.num_blocks)
+    assert (1, 2, 256) == (down.rows, down.parts, down.num_blocks)
+    assert (4, 4, 224) == (narrow.rows, narrow.parts, narrow.num_blocks)
 
 
 def test_a_router_is_shared_by_whole_blocks() -> None:
-    """That of GPT-OSS 20B: 32 rows would be work for four blocks."""
-    geometry = row_geometry(
-        32, 2880, num_multiprocessors=132, can_share_columns=True, columns_a_warp=256, most_rows=4
-    )
+    """That of GPT-OSS 20B: 32 rows of float32, 2,880 columns, would be work for four blocks."""
+    geometry = router_geometry(32, num_turns=12)
 
-    assert (1, WARPS, 32) == (geometry.rows, geometry.parts, geometry.num_blocks)
+    assert (1, 16, 32) == (geometry.rows, geometry.parts, geometry.num_blocks)
+
+
+def test_the_inside_is_made_in_whole_int8_blocks() -> None:
+    for rows, turns, count in product(ROWS, TURNS, DEVICES.values()):
+        for geometry in (
+            inside_geometry(rows, num_turns=turns, num_multiprocessors=count),
+            experts_inside_geometry(rows, num_multiprocessors=count),
+        ):
+            assert geometry.rows * geometry.num_warps == 32
 
 
 @pytest.mark.parametrize("name", MODELS)
