@@ -97,6 +97,34 @@ def test_a_short_row_is_under_way_as_a_whole_and_a_long_one_is_shared() -> None:
     assert (4, 4, 224) == (narrow.rows, narrow.parts, narrow.num_blocks)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "rows_a_warp", "num_blocks"),
+    [
+        (1152, 896, 1, 72),
+        (3072, 2048, 4, 96),
+        (9216, 3072, 2, 396),
+        (6144, 4096, 4, 192),
+        (128_256, 2048, 2, 132),
+    ],
+    ids=["0.5B", "1B", "Phi-3", "8B", "head of 1B"],
+)
+def test_rows_after_a_norm_are_cut_for_whole_steps(
+    rows: int, columns: int, rows_a_warp: int, num_blocks: int
+) -> None:
+    """Each as the tables of docs/measurements.md have it: they are what was measured."""
+    geometry = rows_geometry(rows, columns, num_multiprocessors=H200, most_rows=4)
+
+    assert (rows_a_warp, num_blocks) == (geometry.rows, geometry.num_blocks)
+
+
+def test_warps_without_a_group_in_the_last_round_count_as_idle() -> None:
+    """Down of 8B on 84 multiprocessors: 25 groups a block would take 8 warps a fourth round, for one."""
+    rows, turns = DOWN_8B
+    geometry = project_geometry(rows, num_turns=turns, num_multiprocessors=84)
+
+    assert (4, 2, 252) == (geometry.rows, geometry.parts, geometry.num_blocks)
+
+
 def test_a_router_is_shared_by_whole_blocks() -> None:
     """That of GPT-OSS 20B: 32 rows of float32, 2,880 columns, would be work for four blocks."""
     geometry = router_geometry(32, num_turns=12)
