@@ -62,7 +62,7 @@ def rows_geometry(
     cut = partial(_cut, num_rows, num_multiprocessors=num_multiprocessors)
     if num_rows >= 2 * _WIDE * _MOST_ROWS * num_multiprocessors:  # a head
         return cut(2, num_warps=_WIDE)
-    if num_rows < 2 * WARPS * num_multiprocessors:
+    if num_rows < 2 * WARPS * num_multiprocessors:  # too few for two a warp
         return cut(1, num_warps=_WIDE, most_blocks=2)
     if num_columns >= _MANY_COLUMNS:
         return cut(most_rows, num_warps=WARPS, most_blocks=2)
@@ -100,10 +100,9 @@ def project_geometry(num_rows: int, *, num_turns: int, num_multiprocessors: int)
         parts = min(4 if is_narrow else 2, num_turns // 2 * 2)
         choices.append(cut(_MOST_ROWS, parts=parts, num_warps=_NARROW, most_blocks=3))
     choices.append(cut(2, num_warps=WARPS))
-    evenness = [_evenness(choice, num_rows, num_multiprocessors) for choice in choices]
-    most_even = max(zip(evenness, choices, strict=True), key=lambda pair: (pair[0], pair[1].num_blocks))[1]
-    even = (choice for choice, value in zip(choices, evenness, strict=True) if value >= _EVEN)
-    return next(even, most_even)
+    rated = [(_evenness(choice, num_rows, num_multiprocessors), choice) for choice in choices]
+    most_even = max(rated, key=lambda pair: (pair[0], pair[1].num_blocks))[1]
+    return next((choice for evenness, choice in rated if evenness >= _EVEN), most_even)
 
 
 def inside_geometry(num_rows: int, *, num_turns: int, num_multiprocessors: int) -> RowGeometry:

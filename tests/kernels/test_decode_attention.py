@@ -44,6 +44,7 @@ CASES = [
     Case(context=65),
     *(Case(context=1025, num_heads=ratio * 2) for ratio in (1, 4, 7, 8)),
     *(Case(head_dim=size, num_heads=6, num_kv_heads=3) for size in (8, 16, 32, 80, 96, 112, 128, 256)),
+    Case(context=3000, num_heads=8, head_dim=256),  # more of the output than threads
     Case(context=8000, window=128, has_sinks=True, num_heads=64, num_kv_heads=8),
     Case(context=100, window=128, has_sinks=True),
     Case(context=4096, num_heads=32, num_kv_heads=32, head_dim=96, window=2047),

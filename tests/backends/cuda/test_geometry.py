@@ -111,7 +111,7 @@ def test_a_short_row_is_under_way_as_a_whole_and_a_long_one_is_shared() -> None:
 def test_rows_after_a_norm_are_cut_for_whole_steps(
     rows: int, columns: int, rows_a_warp: int, num_blocks: int
 ) -> None:
-    """Each as the tables of docs/measurements.md have it: they are what was measured."""
+    """So they were when docs/measurements.md was made: who cuts them otherwise measures whole steps anew."""
     geometry = rows_geometry(rows, columns, num_multiprocessors=H200, most_rows=4)
 
     assert (rows_a_warp, num_blocks) == (geometry.rows, geometry.num_blocks)
