@@ -1,6 +1,6 @@
 """The merges of a byte-pair vocabulary: which two neighbours become one token, most urgent first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from tokenizers.models import BPE
@@ -33,13 +33,17 @@ def build_bpe(
     most = MAX_MERGES_PER_TOKEN * len(tokens)
     if len(lines) > most:
         reader.refuse(_KEY, f"at most {most} merges", actual=f"{len(lines)}")
-    # What a merge makes is checked here, since one longer than any token crashes the library. The rest it
-    # checks itself, as is done below but faster, and raises nothing narrower than `Exception`.
-    if len(set(lines)) == len(lines) and all(line.replace(" ", "", 1) in mergeable for line in lines):
+    # A merge that makes something longer than any token crashes the library. The rest it checks itself, as is
+    # done below but faster, and raises nothing narrower than `Exception`.
+    if len(set(lines)) == len(lines) and _most_bytes(lines) <= len(" ") + _most_bytes(mergeable):
         with suppress(Exception):
-            plain = [(left, right) for left, right in (line.split(" ") for line in lines)]
-            return BPE(mergeable, plain, ignore_merges=ignore_merges)
+            plain = [tuple(line.split(" ")) for line in lines]
+            return BPE(mergeable, plain, ignore_merges=ignore_merges)  # type: ignore[arg-type]
     return BPE(mergeable, _some_of(lines, reader, tokens, mergeable), ignore_merges=ignore_merges)
+
+
+def _most_bytes(texts: Iterable[str]) -> int:
+    return max(map(len, map(str.encode, texts)), default=0)
 
 
 def _some_of(
