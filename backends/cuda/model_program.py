@@ -11,6 +11,7 @@ from backends.cuda.arena import Arena
 from backends.cuda.call import Call
 from backends.cuda.decode_calls import DecodeCalls
 from backends.cuda.graph import Graph
+from backends.cuda.kernel import Launch
 from backends.cuda.kernel_set import KernelSet
 from backends.cuda.memory import DeviceBuffer, DeviceMemory
 from backends.cuda.prefill_attention import ChunkPointers
@@ -134,9 +135,7 @@ class ModelProgram:
     def sample_after_prefill(self, num_tokens: int, method: Method, slot: SequenceSlot) -> None:
         """Enqueue the choice of the token that follows a chunk of `num_tokens`."""
         self._enqueue_head(num_tokens - 1)
-        if method not in slot.samples:
-            slot.samples[method] = self._kernels.bind(self._sample_call(method, slot))
-        slot.samples[method].enqueue(self._stream)
+        self._sample(method, slot).enqueue(self._stream)
 
     def decode(self, method: Method, slot: SequenceSlot) -> None:
         """Enqueue the computation of the last token and the choice of the next."""
@@ -210,20 +209,31 @@ class ModelProgram:
         """The replay of a chunk of so many tokens or some more, captured at its first use."""
         size = next(size for size in chunk_sizes(self._chunk_tokens) if size >= num_tokens)
         if size not in slot.chunks:
-            slot.chunks[size] = self._capture(self.chunk_calls(size, slot))
+            slot.chunks[size] = self._capture(map(self._kernels.bind, self.chunk_calls(size, slot)))
         return slot.chunks[size]
 
     def _step(self, method: Method, slot: SequenceSlot) -> Graph:
         """The replay of a decode step, captured at its first use."""
         if method not in slot.steps:
-            slot.steps[method] = self._capture(self.step_calls(method, slot))
+            slot.steps[method] = self._capture([*self._forward(slot), self._sample(method, slot)])
         return slot.steps[method]
 
-    def _capture(self, calls: Iterable[Call]) -> Graph:
-        launches = [self._kernels.bind(call) for call in calls]
+    def _forward(self, slot: SequenceSlot) -> Sequence[Launch]:
+        """From the last token to the logits of the next."""
+        if not slot.forward:
+            slot.forward = [self._kernels.bind(call) for call in self._decode.step(slot.pointers)]
+        return slot.forward
+
+    def _sample(self, method: Method, slot: SequenceSlot) -> Launch:
+        if method not in slot.samples:
+            slot.samples[method] = self._kernels.bind(self._sample_call(method, slot))
+        return slot.samples[method]
+
+    def _capture(self, launches: Iterable[Launch]) -> Graph:
+        prepared = list(launches)
 
         def enqueue() -> None:
-            for launch in launches:
+            for launch in prepared:
                 launch.enqueue(self._stream)
 
         return Graph.capture(self._stream, enqueue)

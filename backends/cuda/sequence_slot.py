@@ -55,7 +55,8 @@ class SequenceSlot:
         self.d_seen = arena.take(sizes.vocab_size)
         self.steps: dict[Method, Graph] = {}  # of a decode step
         self.chunks: dict[int, Graph] = {}  # of a prompt, by the size that they serve
-        self.samples: dict[Method, Launch] = {}  # of the token after a prompt
+        self.forward: Sequence[Launch] = ()  # a decode step's, to its logits
+        self.samples: dict[Method, Launch] = {}  # the choice of a token
         self._vocab_size = sizes.vocab_size
         self._stream = stream
         self._copies = copies
