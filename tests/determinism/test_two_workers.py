@@ -17,6 +17,7 @@ from tests.determinism.pairs import Outcome, Request, record_pair, run
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
 from tests.support.backends import BACKENDS
+from tests.support.cancelled_job import cancel_one
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
 SEEDS = (*range(63), 2**64 - 1)
@@ -144,10 +145,7 @@ def disturb(client: WorkerClient, number: int) -> None:
     # So small a penalty rewards repetition: an answer that does not end before it is interrupted.
     endless = {"temperature": 1.5, "repetition_penalty": 0.1, "max_tokens": 400}
     other = {"prompt": "Write a haiku about tea.", "seed": number, **endless}
-    with closing(client.execute({**other, "job_id": "cancelled"})) as events:
-        next(event for event in events if event.name == "token")
-        client.cancel("cancelled")
-        assert "error" == list(events)[-1].name
+    assert "error" == cancel_one(client, other).name
     with closing(client.execute({**other, "job_id": "gone"})) as events:
         next(event for event in events if event.name == "token")
     while client.health()["state"] != "ready":

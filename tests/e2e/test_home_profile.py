@@ -1,6 +1,5 @@
 """The smoke test of a home user: the model on board, from start to stop."""
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from app.demo import MODEL_ON_BOARD
 from tests.proof_bundle.recorded_worker import recorded_worker
 from tests.proof_bundle.records import ProofRecorder
 from tests.support.backends import BACKENDS
+from tests.support.cancelled_job import cancel_one
 
 MODEL = Path(app.models.__file__).parent / MODEL_ON_BOARD
 
@@ -28,11 +28,7 @@ def test_start_health_execute_cancel_stop(backend: str, proof: ProofRecorder) ->
 
         # So small a penalty rewards repetition: an answer that does not end before the cancel comes.
         endless = {"temperature": 2, "repetition_penalty": 0.1, "max_tokens": 400}
-        long = {**request, **endless, "job_id": "cancelled"}
-        with closing(worker.client.execute(long)) as events:
-            next(event for event in events if event.name == "token")
-            worker.client.cancel("cancelled")
-            *_, last = events
+        last = cancel_one(worker.client, {**request, **endless})
         assert ("error", "CANCELLED") == (last.name, last.data["code"])
 
         after = worker.client.health()
