@@ -10,6 +10,7 @@ from dependency_injector import containers, providers
 from adapters_outbound.narration.loguru_narrator import LoguruNarrator
 from adapters_outbound.system import SystemClock, SystemEntropy, SystemIds
 from adapters_outbound.tracing.choice import open_tracer
+from app.file_reading import FileReading
 from app.inference_thread import InferenceThread
 from app.loading import Loader
 from app.process_story import ProcessStory
@@ -61,12 +62,23 @@ class Container(containers.DeclarativeContainer):
             faults=settings.provided.fake_faults,
         ),
     )
+    # What a device brings along, which `open_device` imports as late as it can.
+    device_modules = providers.Selector(
+        settings.provided.backend,
+        cuda=providers.Object(("backends.cuda.device",)),
+        fake=providers.Object(()),
+    )
     inference = providers.Singleton(InferenceThread)
+    file_reading = providers.Factory(
+        FileReading,
+        make_opener=providers.Factory(_late("adapters_outbound.gguf.opener", "GgufModelFileOpener")).provider,
+        path=settings.provided.model,
+        tokenizer_option=settings.provided.tokenizer,
+    )
     loader = providers.Factory(
         Loader,
         settings=settings,
         backend=backend,
-        make_opener=providers.Factory(_late("adapters_outbound.gguf.opener", "GgufModelFileOpener")).provider,
         clock=clock,
         story=process_story,
     )

@@ -1,11 +1,9 @@
-"""The model file opened and its tokenizer built, in a thread beside the one that owns the device."""
+"""The model file opened and its tokenizer built, beside the thread that owns the device."""
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from domain.errors import WorkerError
 
 if TYPE_CHECKING:
     from app.tokenizer_choice import TokenizerChoice
@@ -17,18 +15,23 @@ class FileReading:
     """Begins at once. Each part is waited for, and raises what went wrong with it, when it is asked for.
 
     Args:
-        make_opener: of model files. Called in the thread, since it imports libraries.
+        executor: where, step by step.
+        make_opener: of model files. Called there, since it imports libraries.
         path: of this one.
         tokenizer_option: see `choose_tokenizer`.
     """
 
     def __init__(
-        self, make_opener: Callable[[], "ModelFileOpener"], path: str, *, tokenizer_option: str | None
+        self,
+        executor: Executor,
+        *,
+        make_opener: Callable[[], "ModelFileOpener"],
+        path: str,
+        tokenizer_option: str | None,
     ) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model-file")
-        self._file = self._thread.submit(lambda: make_opener().open(path))
-        self._choice = self._thread.submit(lambda: _choose(self._file.result(), tokenizer_option))
-        self._tokenizer = self._thread.submit(lambda: self._choice.result().build(self._file.result()))
+        self._file = executor.submit(lambda: make_opener().open(path))
+        self._choice = executor.submit(lambda: _choose(self._file.result(), tokenizer_option))
+        self._tokenizer = executor.submit(lambda: self._choice.result().build(self._file.result()))
 
     def file(self) -> "ModelFile":
         """The open file.
@@ -56,9 +59,12 @@ class FileReading:
             self._tokenizer.result()
 
     def close(self) -> None:
-        """Close the file, after what is being done with it."""
-        self._thread.shutdown(cancel_futures=True)
-        with suppress(WorkerError, CancelledError):
+        """Close the file, after what is being done with it. Idempotent."""
+        for step in (self._tokenizer, self._choice, self._file):
+            step.cancel()
+            with suppress(CancelledError):
+                step.exception()  # waits, where it has begun
+        if not self._file.cancelled() and self._file.exception() is None:
             self._file.result().close()
 
 

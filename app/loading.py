@@ -6,13 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.file_reading import FileReading
 from domain.errors import InsufficientVram, ModelLoadFailed, ResidencyLost, VramExhausted, WorkerError
 from domain.load_progress import LoadProgress
 
 if TYPE_CHECKING:  # NumPy comes with most of them, and the device is to be opened before
-    from collections.abc import Callable
-
+    from app.file_reading import FileReading
     from app.process_story import ProcessStory
     from app.settings import Settings
     from ports.clock import Clock
@@ -20,7 +18,6 @@ if TYPE_CHECKING:  # NumPy comes with most of them, and the device is to be open
     from ports.loaded_model import LoadedModel
     from ports.memory import MemoryPlan
     from ports.model_description import ModelDescription
-    from ports.model_file import ModelFileOpener
     from ports.tokenizer import Tokenizer
 
 
@@ -50,18 +47,16 @@ class Loader:
         *,
         settings: Settings,
         backend: ComputeBackend,
-        make_opener: Callable[[], ModelFileOpener],
         clock: Clock,
         story: ProcessStory,
     ) -> None:
         self._settings = settings
         self._backend = backend
-        self._make_opener = make_opener
         self._clock = clock
         self._story = story
 
-    def load(self, on_progress: OnProgress) -> Loaded:
-        """Load and verify.
+    def load(self, reading: FileReading, on_progress: OnProgress) -> Loaded:
+        """Load and verify what is being read, and close it, however it ends.
 
         Raises:
             DeviceNotFound, InvalidDevice, DeviceError: the device cannot be used.
@@ -69,10 +64,8 @@ class Loader:
             InsufficientVram: it does not fit.
         """
         with ExitStack() as undo:
-            settings = self._settings
-            reading = FileReading(self._make_opener, settings.model, tokenizer_option=settings.tokenizer)
             undo.callback(reading.close)
-            device = self._backend.open_device(settings.gpu_device)
+            device = self._backend.open_device(self._settings.gpu_device)
             undo.callback(device.close)
             loaded = self._load_onto(device, reading, on_progress)
             reading.close()

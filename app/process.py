@@ -6,7 +6,8 @@ import gc
 import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,9 @@ class WorkerProcess:
         return 0
 
     async def _load(self) -> "Loaded":
+        """All that takes the interpreter is done by one thread, while another opens the device and fills it:
+        where more threads take turns at it, they spend a fifth of the start on that.
+        """
         with load_progress_bar("loading the model") as show:
 
             def on_progress(done_bytes: int, total_bytes: int) -> None:
@@ -76,10 +80,18 @@ class WorkerProcess:
                     raise _StoppedWhileLoading
                 show(done_bytes, total_bytes)
 
-            loader = self._container.loader()
-            loading = asyncio.wrap_future(self._inference.call(lambda: loader.load(on_progress)))
-            await asyncio.to_thread(lambda: [import_module(module) for module in _SERVING])
-            loaded = await loading
+            container, inference = self._container, self._inference
+            loader = container.loader()
+            beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+            try:
+                beside.submit(_import_all, container.device_modules())
+                reading = container.file_reading(beside)
+                serving = beside.submit(_import_all, _SERVING)
+                loading = inference.call(lambda: loader.load(reading, on_progress))
+                loaded = await asyncio.wrap_future(loading)
+                await asyncio.wrap_future(serving)
+            finally:
+                beside.shutdown(cancel_futures=True)
         gc.freeze()  # a vocabulary stays: no collection need walk through it while a job waits
         gc.enable()
         return loaded
@@ -146,6 +158,11 @@ class WorkerProcess:
         self._story.failure(error)
         print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
         return 1
+
+
+def _import_all(modules: Iterable[str]) -> None:
+    for module in modules:
+        import_module(module)
 
 
 async def _becomes_idle(worker: "Worker", timeout_s: float) -> bool:

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.container import Container
+from tests.support.in_process import settings_with
 from tests.support.tiny_gguf import write_tiny_gguf
 
 # A worker in a process of its own that ends itself as soon as it is ready, and says what it had imported.
@@ -95,6 +99,17 @@ def test_a_container_imports_no_backend_before_one_is_chosen() -> None:
     )
 
     assert "[]\n" == finished.stdout
+
+
+@pytest.mark.req("M0-W-1110")
+@pytest.mark.parametrize("backend", ["cuda", "fake"])
+def test_what_a_device_brings_along_can_be_imported_before_it_is_open(tmp_path: Path, backend: str) -> None:
+    container = Container(settings=settings_with(tmp_path, backend=backend))
+
+    for module in container.device_modules():
+        import_module(module)
+
+    assert ("cuda" == backend) == ("backends.cuda.device" in container.device_modules())
 
 
 @pytest.mark.req("M0-W-1110")

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ class Backend(FakeBackend):
     def open_device(self, device_id: int) -> FakeDevice:
         self._while_opening()
         return super().open_device(device_id)
+
+
+def read(path: str, *, tokenizer_option: str | None = None) -> FileReading:
+    with ThreadPoolExecutor(1) as executor:
+        return FileReading(
+            executor, make_opener=GgufModelFileOpener, path=path, tokenizer_option=tokenizer_option
+        )
 
 
 def fail() -> None:
@@ -88,7 +96,7 @@ def test_a_broken_tokenizer_is_told_before_memory_that_is_too_small(tmp_path: Pa
 @pytest.mark.req("M0-W-1360")
 def test_what_has_failed_so_far_can_be_asked_for_while_tensors_are_read(tmp_path: Path) -> None:
     path = str(write_tiny_gguf(tmp_path / "tiny.gguf"))
-    reading = FileReading(GgufModelFileOpener, path, tokenizer_option=str(tmp_path / "nowhere.json"))
+    reading = read(path, tokenizer_option=str(tmp_path / "nowhere.json"))
 
     with pytest.raises(ModelLoadFailed):
         reading.tokenizer()
@@ -102,7 +110,7 @@ def test_what_has_failed_so_far_can_be_asked_for_while_tensors_are_read(tmp_path
 
 def test_a_reading_without_fault_has_nothing_to_tell(tmp_path: Path) -> None:
     path = str(write_tiny_gguf(tmp_path / "tiny.gguf"))
-    reading = FileReading(GgufModelFileOpener, path, tokenizer_option=None)
+    reading = read(path)
 
     reading.check()
 
