@@ -1,6 +1,7 @@
 """Which kernels a model takes, known before anything of it is on the device."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Hashable, Mapping, Set
+from dataclasses import fields, is_dataclass, replace
 
 from backends.cuda.call import Call
 from backends.cuda.compiler import KernelSource
@@ -13,6 +14,7 @@ from backends.cuda.sampler import Method, SampleArgs, log_prob_call, sample_call
 from backends.cuda.upload import repack_sources
 from backends.cuda.weights import DeviceWeights
 from ports.model_description import ModelDescription, Rope
+from ports.model_file import TensorInfo
 
 
 def kernels_of(
@@ -25,6 +27,8 @@ def kernels_of(
         chunk_tokens: of a prompt's chunk at most.
         num_multiprocessors, max_shared_bytes: of the device.
     """
+    layers = {_kind(layer): layer for layer in description.layers}  # of each kind one: a start waits for this
+    description = replace(description, layers=tuple(layers.values()))
     prefill = _prefill_calls(description, num_multiprocessors, max_shared_bytes)
     calls = [
         *_decode_calls(description, num_multiprocessors),
@@ -35,6 +39,16 @@ def kernels_of(
         *prefill_sources(prefill, chunk_tokens),
         *repack_sources(description.tensors),
     }
+
+
+def _kind(part: object) -> Hashable:
+    """What the kernels depend on of a layer or a part of one: all but where its tensors are."""
+    if isinstance(part, TensorInfo):
+        return part.type, part.shape
+    if is_dataclass(part):
+        return type(part), *(_kind(getattr(part, field.name)) for field in fields(part))
+    assert isinstance(part, Hashable)
+    return part
 
 
 def _decode_calls(description: ModelDescription, num_multiprocessors: int) -> list[Call]:
