@@ -70,8 +70,8 @@ class WorkerProcess:
         return 0
 
     async def _load(self) -> "Loaded":
-        """All that takes the interpreter is done by one thread, while another opens the device and fills it:
-        where more threads take turns at it, they spend a fifth of the start on that.
+        """One thread opens the device and fills it, another does all else, one after the other: nearly all of
+        a start takes the interpreter, and where three threads took turns at it, they needed a sixth more.
         """
         with load_progress_bar("loading the model") as show:
 
