@@ -127,25 +127,27 @@ def test_the_seed_decides_where_there_is_something_to_draw_and_only_there(alone:
 
 @pytest.mark.req("M0-W-1030")
 def test_whatever_else_ran_and_runs_changes_nothing(alone: Run, side_by_side: tuple[Run, Run]) -> None:
-    client = side_by_side[0].worker.client
+    worker = side_by_side[0].worker
+    client = worker.client
     drawn = [number for number, request in enumerate(REQUESTS) if request["temperature"] == 0.9][:8]
 
     with PolledHealth(client) as polled:
         outcomes = []
         for number in drawn:
-            disturb(client, number)
+            disturb(worker, number)
             outcomes.append(run(client, REQUESTS[number]))
 
     assert [alone.outcomes[number] for number in drawn] == outcomes
     assert polled.num_polls > len(drawn)
 
 
-def disturb(client: WorkerClient, number: int) -> None:
+def disturb(worker: WorkerProcessHandle, number: int) -> None:
     """A job that is cancelled, one whose client hangs up, one that is refused."""
     # So small a penalty rewards repetition: an answer that does not end before it is interrupted.
     endless = {"temperature": 1.5, "repetition_penalty": 0.1, "max_tokens": 400}
     other = {"prompt": "Write a haiku about tea.", "seed": number, **endless}
-    assert "error" == cancel_one(client, other).name
+    assert "error" == cancel_one(worker, other).name
+    client = worker.client
     with closing(client.execute({**other, "job_id": "gone"})) as events:
         next(event for event in events if event.name == "token")
     while client.health()["state"] != "ready":

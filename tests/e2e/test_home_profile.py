@@ -28,7 +28,7 @@ def test_start_health_execute_cancel_stop(backend: str, proof: ProofRecorder) ->
 
         # So small a penalty rewards repetition: an answer that does not end before the cancel comes.
         endless = {"temperature": 2, "repetition_penalty": 0.1, "max_tokens": 400}
-        last = cancel_one(worker.client, {**request, **endless})
+        last = cancel_one(worker, {**request, **endless})
         assert ("error", "CANCELLED") == (last.name, last.data["code"])
 
         after = worker.client.health()
