@@ -73,21 +73,15 @@ class ModelLoader:
             pool = self._allocate_pool(description, plan)
             scratch = self._lay_out_scratch(description, plan)
             decode, prefill = self._calls(description, weights, scratch, pool)
-            staging = self._memory.allocate(
-                MemoryClass.SCRATCH, NUM_WAYS * largest_piece_bytes(description.tensors)
+            self._kernels.load(
+                kernels_of(
+                    description,
+                    chunk_tokens=plan.prefill_chunk_tokens,
+                    num_multiprocessors=self._num_multiprocessors,
+                    max_shared_bytes=self._max_shared_bytes,
+                )
             )
-            uploader = WeightUploader(
-                file,
-                self._kernels.kernels,
-                staging,
-                host,
-                num_readers=num_readers(description.tensors),
-                chunk_bytes=chunk_bytes,
-            )
-            with closing(uploader):
-                self._load_kernels(description, plan)
-                uploader.upload(description.tensors, weights, on_progress=on_progress)
-            self._memory.free(staging)
+            self._upload(description, file, weights, host, chunk_bytes=chunk_bytes, on_progress=on_progress)
         self._write_frequencies(file, scratch)
         return ModelProgram(
             decode=decode,
@@ -135,15 +129,30 @@ class ModelLoader:
             ),
         )
 
-    def _load_kernels(self, description: ModelDescription, plan: MemoryPlan) -> None:
-        self._kernels.load(
-            kernels_of(
-                description,
-                chunk_tokens=plan.prefill_chunk_tokens,
-                num_multiprocessors=self._num_multiprocessors,
-                max_shared_bytes=self._max_shared_bytes,
-            )
+    def _upload(
+        self,
+        description: ModelDescription,
+        file: ModelFile,
+        weights: DeviceWeights,
+        host: HostMemory,
+        *,
+        chunk_bytes: int,
+        on_progress: OnProgress,
+    ) -> None:
+        staging = self._memory.allocate(
+            MemoryClass.SCRATCH, NUM_WAYS * largest_piece_bytes(description.tensors)
         )
+        try:
+            uploader = WeightUploader(
+                self._kernels.kernels,
+                staging,
+                host,
+                num_readers=num_readers(description.tensors),
+                chunk_bytes=chunk_bytes,
+            )
+            uploader.upload(file, description.tensors, weights, on_progress=on_progress)
+        finally:
+            self._memory.free(staging)
 
     def _write_frequencies(self, file: ModelFile, scratch: Scratch) -> None:
         for rope, d_frequencies in scratch.decode.d_frequencies.items():

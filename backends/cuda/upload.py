@@ -60,13 +60,10 @@ def host_bytes(tensors: Sequence[TensorInfo]) -> int:
 
 
 class WeightUploader:
-    """Fills `DeviceWeights` from a file, once. In the thread that owns the context.
-
-    Made before it is needed, for its threads take some 2 ms to begin; `close` ends them.
+    """Fills `DeviceWeights` from a file. In the thread that owns the context.
 
     Args:
-        file: where the weights are.
-        kernels: at least `repack_sources` of what is uploaded, by the time of the upload.
+        kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
         host: memory for the pieces that are under way, more than `NUM_AHEAD` or all there are; likewise.
         num_readers: threads that read.
@@ -76,7 +73,6 @@ class WeightUploader:
 
     def __init__(
         self,
-        file: ModelFile,
         kernels: Mapping[KernelSource, Kernel],
         staging: DeviceBuffer,
         host: HostMemory,
@@ -85,17 +81,21 @@ class WeightUploader:
         chunk_bytes: int,
         make_stream: Callable[[], Stream] = Stream,
     ) -> None:
-        self._file = file
         self._kernels = kernels
         self._staging = staging
         self._host = host
         self._piece_bytes = staging.size_bytes // NUM_WAYS // ALIGNMENT_BYTES * ALIGNMENT_BYTES
+        self._num_readers = num_readers
         self._chunk_bytes = chunk_bytes
         self._make_stream = make_stream
-        self._readers: Readers[Slot] = Readers(file, num_threads=num_readers)
 
     def upload(
-        self, tensors: Sequence[TensorInfo], weights: DeviceWeights, *, on_progress: OnProgress
+        self,
+        file: ModelFile,
+        tensors: Sequence[TensorInfo],
+        weights: DeviceWeights,
+        *,
+        on_progress: OnProgress,
     ) -> None:
         """Bring all of `tensors` to their places in `weights`; done when it returns.
 
@@ -109,16 +109,14 @@ class WeightUploader:
             with ExitStack() as held:
                 slots = self._make_slots(held)
                 ways = [self._open_way(weights, i, held) for i in range(NUM_WAYS)]
-                round_trip = RoundTrip(ways, self._readers, slots)
+                readers: Readers[Slot] = Readers(file, num_threads=self._num_readers)
+                held.callback(readers.close)
+                round_trip = RoundTrip(ways, readers, slots)
                 for piece in round_trip.bring(pieces_of(tensors, self._piece_bytes)):
                     num_done_bytes += piece.size_bytes
                     on_progress(num_done_bytes, total_bytes)
         except DeviceError as error:
-            raise ModelLoadFailed(f"{self._file.path}: upload failed: {error}") from error
-
-    def close(self) -> None:
-        """Nothing is read into the host's memory any more."""
-        self._readers.close()
+            raise ModelLoadFailed(f"{file.path}: upload failed: {error}") from error
 
     def _make_slots(self, held: ExitStack) -> Sequence[Slot]:
         memory, piece_bytes = self._host.memory, self._piece_bytes

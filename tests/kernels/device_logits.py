@@ -131,11 +131,8 @@ class DeviceLogits:
         staging = self._gpu.memory.allocate(MemoryClass.SCRATCH, 2**22)
         self._kernels.load(repack_sources(tensors))
         with closing(HostMemory(2**25, self._gpu.context.enter)) as host:
-            uploader = WeightUploader(
-                self._file, self._kernels.kernels, staging, host, num_readers=1, chunk_bytes=2**22
-            )
-            with closing(uploader):
-                uploader.upload(tensors, weights, on_progress=lambda _done, _total: None)
+            uploader = WeightUploader(self._kernels.kernels, staging, host, num_readers=1, chunk_bytes=2**22)
+            uploader.upload(self._file, tensors, weights, on_progress=lambda _done, _total: None)
         return weights
 
     def _zeros(self, size_bytes: int) -> int:

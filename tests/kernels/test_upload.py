@@ -59,7 +59,6 @@ class Upload:
         staging_bytes = NUM_WAYS * piece_bytes
         with closing(HostMemory((num_readers + NUM_SPARE) * piece_bytes, gpu.context.enter)) as host:
             uploader = WeightUploader(
-                self._file,
                 kernels,
                 DeviceBuffer(gpu.empty(staging_bytes), staging_bytes, MemoryClass.SCRATCH),
                 host,
@@ -67,8 +66,7 @@ class Upload:
                 chunk_bytes=chunk_bytes,
                 make_stream=make_stream,
             )
-            with closing(uploader):
-                uploader.upload(self.tensors, self.weights, on_progress=on_progress or self._note)
+            uploader.upload(self._file, self.tensors, self.weights, on_progress=on_progress or self._note)
 
     def _note(self, done_bytes: int, total_bytes: int) -> None:
         self.progress.append((done_bytes, total_bytes))

@@ -67,15 +67,13 @@ class Upload:
         kernels: Any = {repack_source(tensor_type): RepackOnHost(tensor_type) for tensor_type in TensorType}
         with closing(HostMemory((num_readers + NUM_SPARE) * PIECE_BYTES, lambda: None)) as host:
             uploader = WeightUploader(
-                self.file,
                 kernels,
                 DeviceBuffer(staging.ctypes.data, staging.nbytes, MemoryClass.SCRATCH),
                 host,
                 num_readers=num_readers,
                 chunk_bytes=chunk_bytes,
             )
-            with closing(uploader):
-                uploader.upload(self.tensors, self.weights, on_progress=on_progress)
+            uploader.upload(self.file, self.tensors, self.weights, on_progress=on_progress)
 
     def expected(self) -> bytes:
         """Every tensor as in the file, from a boundary on; poison up to the next."""
