@@ -1,13 +1,16 @@
 """The port to a model file: its metadata, its tensor table, its bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ports.tensor_types import TensorType
+
+if TYPE_CHECKING:
+    from ports.background_reads import BackgroundReads
 
 # An array of strings arrives as a list, an array of numbers or booleans as a one-dimensional NumPy array.
 MetadataValue = bool | int | float | str | list[str] | NDArray[np.generic]
@@ -44,13 +47,8 @@ class ModelFile(Protocol):
         """
         ...
 
-    def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
-        """Fill `buffers`, one after the other, with stored bytes of a tensor. Several threads at once read
-        faster than one, and several buffers at once faster than each by itself.
-
-        Raises:
-            ModelLoadFailed: the file has become shorter than it was when it was opened, or cannot be read.
-        """
+    def background_reads(self) -> "BackgroundReads":
+        """Reads that go on beside the caller, several at once, which is faster than one after the other."""
         ...
 
     def close(self) -> None:

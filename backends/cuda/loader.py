@@ -20,7 +20,7 @@ from backends.cuda.model_program import ModelProgram
 from backends.cuda.prefill_calls import PrefillCalls
 from backends.cuda.scratch import Scratch, lay_out, slot_sizes
 from backends.cuda.stream import Stream
-from backends.cuda.upload import NUM_WAYS, WeightUploader, host_bytes, largest_piece_bytes, num_readers
+from backends.cuda.upload import NUM_WAYS, WeightUploader, host_bytes, largest_piece_bytes
 from backends.cuda.weights import DeviceWeights
 from domain.architectures.rope_frequencies import rope_frequencies
 from domain.errors import ModelLoadFailed
@@ -143,13 +143,7 @@ class ModelLoader:
             MemoryClass.SCRATCH, NUM_WAYS * largest_piece_bytes(description.tensors)
         )
         try:
-            uploader = WeightUploader(
-                self._kernels.kernels,
-                staging,
-                host,
-                num_readers=num_readers(description.tensors),
-                chunk_bytes=chunk_bytes,
-            )
+            uploader = WeightUploader(self._kernels.kernels, staging, host, chunk_bytes=chunk_bytes)
             uploader.upload(file, description.tensors, weights, on_progress=on_progress)
         finally:
             self._memory.free(staging)

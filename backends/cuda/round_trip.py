@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from backends.cuda.readers import Piece, Readers
+from backends.cuda.pieces import Piece
 from backends.cuda.staging import Way
 from backends.cuda.stream import Event
+from ports.background_reads import BackgroundRead, BackgroundReads
 
-NUM_AHEAD = 4  # pieces that the device has before it while the host sleeps: half a millisecond
+NUM_AHEAD = 5  # pieces that the device has before it while the host sleeps: a quarter of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Room for one piece on its way, page-locked, in chunks."""
+    """Room for one piece on its way, page-locked."""
 
-    chunks: Sequence[memoryview]  # what is read into
-    pointers: Sequence[Any]  # of each
+    read: BackgroundRead  # into it
+    pointers: Sequence[Any]  # to its chunks
     is_through: Event  # happens when the piece is in its place and the next may come
 
 
@@ -27,15 +28,15 @@ class RoundTrip:
 
     Args:
         ways: taken in turn.
-        readers: of the file.
+        reads: of the file.
         slots: all are under way at once. More than `NUM_AHEAD`, or one for each piece.
     """
 
-    def __init__(self, ways: Sequence[Way], readers: Readers[Slot], slots: Iterable[Slot]) -> None:
+    def __init__(self, ways: Sequence[Way], reads: BackgroundReads, slots: Iterable[Slot]) -> None:
         self._ways = cycle(ways)
-        self._readers = readers
+        self._reads = reads
         self._free = deque(slots)
-        self._num_reading = 0  # begun, and not taken
+        self._reading: dict[BackgroundRead, tuple[Slot, Piece]] = {}
         self._on_device: deque[tuple[Slot, Piece]] = deque()
 
     def bring(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -51,20 +52,23 @@ class RoundTrip:
         for piece in pieces:
             if not self._free:
                 while len(self._on_device) <= NUM_AHEAD:
-                    self._send()
+                    self._send(self._reads.take())
                 yield self._await_first()
-            self._readers.begin(self._free.popleft(), piece)
-            self._num_reading += 1
-            while self._readers.has_read():
-                self._send()
-        while self._num_reading:
-            self._send()
+            self._begin(piece)
+            while (read := self._reads.take_done()) is not None:
+                self._send(read)
+        while self._reading:
+            self._send(self._reads.take())
         while self._on_device:
             yield self._await_first()
 
-    def _send(self) -> None:
-        slot, piece = self._readers.take()
-        self._num_reading -= 1
+    def _begin(self, piece: Piece) -> None:
+        slot = self._free.popleft()
+        slot.read.begin(piece.tensor, offset_bytes=piece.offset_bytes, size_bytes=piece.size_bytes)
+        self._reading[slot.read] = slot, piece
+
+    def _send(self, read: BackgroundRead) -> None:
+        slot, piece = self._reading.pop(read)
         way = next(self._ways)
         way.bring(piece, slot.pointers)
         slot.is_through.record(way.stream)

@@ -8,7 +8,7 @@ from backends.cuda.compiler import KernelSource
 from backends.cuda.kernel import Kernel, Launch
 from backends.cuda.kernel import pointer as device_pointer
 from backends.cuda.packed import DENSE_TYPES, PackedMatrix
-from backends.cuda.readers import Piece
+from backends.cuda.pieces import Piece
 from backends.cuda.stream import Stream, chunk_pointers
 from backends.cuda.weights import DeviceWeights
 from ports.tensor_types import TensorType

@@ -1,13 +1,12 @@
 """The bytes of a model file to the device, a bounded piece at a time (M0-W-1221, M0-W-1222).
 
-Threads read (see `readers`); the one that owns the context makes all calls of the driver, but that which
-locks host memory (see `host_memory`). That memory goes round: a piece is read into it and copied from it, and
-once the copy is done it takes another. Dense tensors go straight to their place, quantized ones to a staging
-area from where a kernel repacks them.
+The file is read in the background; the thread that owns the context begins that, and makes all calls of the
+driver but the one that locks host memory (see `host_memory`). That memory goes round: a piece is read into it
+and copied from it, and once the copy is done it takes another. Dense tensors go straight to their place,
+quantized ones to a staging area from where a kernel repacks them.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 
 from backends.cuda.compiler import KernelSource
@@ -15,36 +14,27 @@ from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.packed import DENSE_TYPES
-from backends.cuda.readers import Piece, Readers
+from backends.cuda.pieces import pieces_of
 from backends.cuda.round_trip import RoundTrip, Slot
 from backends.cuda.staging import Way, repack_source
 from backends.cuda.stream import Event, Stream, chunk_pointers
 from backends.cuda.weights import DeviceWeights
 from domain.errors import DeviceError, ModelLoadFailed
 from domain.memory_plan import ALIGNMENT_BYTES, align
+from ports.background_reads import BackgroundReads
 from ports.compute_backend import OnProgress
 from ports.model_file import ModelFile, TensorInfo
 
-# At most: so much that starting and awaiting a piece costs little beside it. Among a dozen threads each call
-# that lets go of the interpreter lock takes 10 to 20 us to get it back, and a piece takes six of those.
-PIECE_BYTES = 6 * 2**20
+# At most. Larger ones take fewer calls, but what they go through then fits a processor's cache less well.
+PIECE_BYTES = 3 * 2**20
+NUM_SLOTS = 24  # pieces under way: being read, as many as the file can at once, waiting, or being copied
 NUM_WAYS = 2  # while one repacks, the other copies
-_MOST_READERS = 12
-# Pieces under way besides those being read: what the device has, and what waits for a thread or to be sent,
-# so that no thread waits. With the above 144 MiB of page-locked memory in all.
-NUM_SPARE = 12
 
 
 def repack_sources(tensors: Iterable[TensorInfo]) -> list[KernelSource]:
     """The kernels that uploading `tensors` takes."""
     types = {tensor.type for tensor in tensors} - DENSE_TYPES
     return [repack_source(tensor_type) for tensor_type in sorted(types)]
-
-
-def num_readers(tensors: Iterable[TensorInfo]) -> int:
-    """How many threads are of use in reading `tensors`."""
-    total_bytes = sum(tensor.size_bytes for tensor in tensors)
-    return max(1, min(_MOST_READERS, len(os.sched_getaffinity(0)), total_bytes // PIECE_BYTES))
 
 
 def largest_piece_bytes(tensors: Iterable[TensorInfo]) -> int:
@@ -56,7 +46,7 @@ def host_bytes(tensors: Sequence[TensorInfo]) -> int:
     """How much page-locked memory is of use in uploading `tensors`."""
     piece_bytes = largest_piece_bytes(tensors)
     num_pieces = sum(1 for _ in pieces_of(tensors, piece_bytes))
-    return min(num_readers(tensors) + NUM_SPARE, num_pieces) * piece_bytes
+    return min(NUM_SLOTS, num_pieces) * piece_bytes
 
 
 class WeightUploader:
@@ -66,7 +56,6 @@ class WeightUploader:
         kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
         host: memory for the pieces that are under way, more than `NUM_AHEAD` or all there are; likewise.
-        num_readers: threads that read.
         chunk_bytes: read and copied at once, at most.
         make_stream: tests pass another, which fails.
     """
@@ -77,7 +66,6 @@ class WeightUploader:
         staging: DeviceBuffer,
         host: HostMemory,
         *,
-        num_readers: int,
         chunk_bytes: int,
         make_stream: Callable[[], Stream] = Stream,
     ) -> None:
@@ -85,7 +73,6 @@ class WeightUploader:
         self._staging = staging
         self._host = host
         self._piece_bytes = staging.size_bytes // NUM_WAYS // ALIGNMENT_BYTES * ALIGNMENT_BYTES
-        self._num_readers = num_readers
         self._chunk_bytes = chunk_bytes
         self._make_stream = make_stream
 
@@ -107,22 +94,21 @@ class WeightUploader:
         on_progress(num_done_bytes, total_bytes)
         try:
             with ExitStack() as held:
-                slots = self._make_slots(held)
+                reads = held.enter_context(closing(file.background_reads()))
+                slots = self._make_slots(reads, held)
                 ways = [self._open_way(weights, i, held) for i in range(NUM_WAYS)]
-                readers: Readers[Slot] = Readers(file, num_threads=self._num_readers)
-                held.callback(readers.close)
-                round_trip = RoundTrip(ways, readers, slots)
+                round_trip = RoundTrip(ways, reads, slots)
                 for piece in round_trip.bring(pieces_of(tensors, self._piece_bytes)):
                     num_done_bytes += piece.size_bytes
                     on_progress(num_done_bytes, total_bytes)
         except DeviceError as error:
             raise ModelLoadFailed(f"{file.path}: upload failed: {error}") from error
 
-    def _make_slots(self, held: ExitStack) -> Sequence[Slot]:
+    def _make_slots(self, reads: BackgroundReads, held: ExitStack) -> Sequence[Slot]:
         memory, piece_bytes = self._host.memory, self._piece_bytes
         return [
             Slot(
-                self._chunks_of(memory[start : start + piece_bytes]),
+                reads.into(self._chunks_of(memory[start : start + piece_bytes])),
                 chunk_pointers(self._host.address + start, piece_bytes, self._chunk_bytes),
                 held.enter_context(closing(Event())),
             )
@@ -145,17 +131,6 @@ class WeightUploader:
             piece_bytes=self._piece_bytes,
             chunk_bytes=self._chunk_bytes,
         )
-
-
-def pieces_of(tensors: Iterable[TensorInfo], most_bytes: int) -> Iterator[Piece]:
-    """All of `tensors`, each in equal parts, in the order of the file, which a disk reads fastest."""
-    for tensor in sorted(tensors, key=lambda tensor: tensor.offset_bytes):
-        block_bytes = tensor.type.block.size_bytes
-        num_blocks, most_blocks = tensor.size_bytes // block_bytes, most_bytes // block_bytes
-        num_pieces = -(-num_blocks // most_blocks)
-        piece_bytes = -(-num_blocks // num_pieces) * block_bytes
-        for offset_bytes in range(0, tensor.size_bytes, piece_bytes):
-            yield Piece(tensor, offset_bytes, min(piece_bytes, tensor.size_bytes - offset_bytes))
 
 
 def _settle(stream: Stream) -> None:

@@ -131,7 +131,7 @@ class DeviceLogits:
         staging = self._gpu.memory.allocate(MemoryClass.SCRATCH, 2**22)
         self._kernels.load(repack_sources(tensors))
         with closing(HostMemory(2**25, self._gpu.context.enter)) as host:
-            uploader = WeightUploader(self._kernels.kernels, staging, host, num_readers=1, chunk_bytes=2**22)
+            uploader = WeightUploader(self._kernels.kernels, staging, host, chunk_bytes=2**22)
             uploader.upload(self._file, tensors, weights, on_progress=lambda _done, _total: None)
         return weights
 

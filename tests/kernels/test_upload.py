@@ -12,7 +12,7 @@ from backends.cuda.host_memory import HostMemory
 from backends.cuda.kernel import Kernel
 from backends.cuda.memory import DeviceBuffer
 from backends.cuda.stream import Stream
-from backends.cuda.upload import NUM_SPARE, NUM_WAYS, WeightUploader, repack_sources
+from backends.cuda.upload import NUM_SLOTS, NUM_WAYS, WeightUploader, repack_sources
 from backends.cuda.weights import DeviceWeights
 from domain.architectures import describe
 from domain.errors import DeviceError, ModelLoadFailed
@@ -46,7 +46,6 @@ class Upload:
         self,
         chunk_bytes: int,
         *,
-        num_readers: int = 3,
         piece_bytes: int = PIECE_BYTES,
         make_stream: Callable[[], Stream] = Stream,
         on_progress: OnProgress | None = None,
@@ -57,12 +56,11 @@ class Upload:
             source: Kernel(source.name, cubin, gpu.context.properties) for source, cubin in cubins.items()
         }
         staging_bytes = NUM_WAYS * piece_bytes
-        with closing(HostMemory((num_readers + NUM_SPARE) * piece_bytes, gpu.context.enter)) as host:
+        with closing(HostMemory(NUM_SLOTS * piece_bytes, gpu.context.enter)) as host:
             uploader = WeightUploader(
                 kernels,
                 DeviceBuffer(gpu.empty(staging_bytes), staging_bytes, MemoryClass.SCRATCH),
                 host,
-                num_readers=num_readers,
                 chunk_bytes=chunk_bytes,
                 make_stream=make_stream,
             )

@@ -16,6 +16,7 @@ class MemoryModelFile:
     data: bytes = b""
     path: str = "/models/tiny-random.gguf"
     largest_read_bytes: int = 0
+    num_reads_open: int = 0
 
     def read(self, tensor: TensorInfo, *, offset_bytes: int, size_bytes: int) -> memoryview:
         assert 0 <= offset_bytes <= offset_bytes + size_bytes <= tensor.size_bytes
@@ -25,10 +26,59 @@ class MemoryModelFile:
             raise ModelLoadFailed(f"{self.path} became shorter")
         return memoryview(self.data)[start : start + size_bytes]
 
-    def read_into(self, buffers: Sequence[memoryview], tensor: TensorInfo, *, offset_bytes: int) -> None:
-        for buffer in buffers:
-            buffer[:] = self.read(tensor, offset_bytes=offset_bytes, size_bytes=len(buffer))
-            offset_bytes += len(buffer)
+    def background_reads(self) -> "MemoryReads":
+        self.num_reads_open += 1
+        return MemoryReads(self)
 
     def close(self) -> None:
         """Nothing to unmap."""
+
+
+class MemoryReads:
+    """`BackgroundReads` that are made when they are taken, in another order than they were begun."""
+
+    def __init__(self, file: MemoryModelFile) -> None:
+        self._file = file
+        self._begun: list[MemoryRead] = []
+
+    def into(self, chunks: Sequence[memoryview]) -> "MemoryRead":
+        return MemoryRead(self._file, chunks, self._begun)
+
+    def take(self) -> "MemoryRead":
+        read = self._begun.pop(len(self._begun) // 2)
+        read.finish()
+        return read
+
+    def take_done(self) -> "MemoryRead | None":
+        return self.take() if len(self._begun) > 2 else None
+
+    def close(self) -> None:
+        self._file.num_reads_open -= 1
+
+
+class MemoryRead:
+    """Until it is taken, the chunks hold what nobody may take for the file's."""
+
+    def __init__(
+        self, file: MemoryModelFile, chunks: Sequence[memoryview], begun: list["MemoryRead"]
+    ) -> None:
+        self._file = file
+        self._chunks = chunks
+        self._begun = begun
+        self._range: tuple[TensorInfo, int, int] | None = None
+
+    def begin(self, tensor: TensorInfo, *, offset_bytes: int, size_bytes: int) -> None:
+        assert self._range is None
+        self._range = (tensor, offset_bytes, size_bytes)
+        for chunk in self._chunks:
+            chunk[:] = b"\xee" * len(chunk)
+        self._begun.append(self)
+
+    def finish(self) -> None:
+        assert self._range is not None
+        (tensor, offset_bytes, size_bytes), self._range = self._range, None
+        for chunk in self._chunks:
+            part = chunk[:size_bytes]
+            part[:] = self._file.read(tensor, offset_bytes=offset_bytes, size_bytes=len(part))
+            offset_bytes += len(part)
+            size_bytes -= len(part)

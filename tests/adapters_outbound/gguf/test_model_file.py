@@ -3,7 +3,6 @@
 import mmap
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,26 +10,10 @@ import pytest
 from adapters_outbound.gguf.model_file import GgufModelFile
 from adapters_outbound.gguf.opener import GgufModelFileOpener
 from domain.errors import ModelLoadFailed
-from tests.adapters_outbound.gguf.gguf_bytes import ARRAY, U8, GgufBytes, array, every_feature, pair, tensor
+from tests.adapters_outbound.gguf.gguf_bytes import ARRAY, U8, GgufBytes, array, every_feature, pair
+from tests.adapters_outbound.gguf.large_file import MIB, large_file, mapped_file_bytes
 
 Open = Callable[[bytes], GgufModelFile]
-
-MIB = 2**20
-
-
-def large_file(path: Path, size_bytes: int) -> GgufModelFile:
-    """One tensor of `size_bytes`, all of it a hole in the file."""
-    parts = GgufBytes(tensors=[tensor(dims=(size_bytes // 4,))], data=b"")
-    path.write_bytes(parts.build())
-    os.truncate(path, len(parts.build()) + size_bytes)
-    return GgufModelFileOpener().open(str(path))
-
-
-def mapped_file_bytes() -> int:
-    """Resident memory of this process that belongs to files."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in status)
-    return sum(int(fields[name].split()[0]) * 1024 for name in ("RssFile", "RssShmem"))
 
 
 @pytest.mark.req("M0-W-1221")
@@ -68,88 +51,7 @@ def test_a_range_outside_the_tensor_is_the_callers_mistake(open_bytes: Open, off
         file.read(file.tensors["w"], offset_bytes=offset, size_bytes=size)
 
 
-@pytest.mark.req("M0-W-1221")
-def test_a_buffer_is_filled_with_the_stored_bytes(open_bytes: Open) -> None:
-    file = open_bytes(every_feature().build())
-    buffer = bytearray(b"-" * 6)
-
-    file.read_into([memoryview(buffer)[1:5]], file.tensors["q4_0"], offset_bytes=68)
-
-    assert b"-" + bytes([100, 101, 102, 103]) + b"-" == bytes(buffer)
-
-
-@pytest.mark.req("M0-W-1221")
-@pytest.mark.parametrize("sizes", [[1000], [1, 0, 998, 1], [1] * 1100, []])
-@pytest.mark.parametrize("most_at_once", [1, 7, 10_000])
-def test_buffers_are_filled_one_after_the_other_however_little_comes_at_once(
-    open_bytes: Open, monkeypatch: pytest.MonkeyPatch, sizes: list[int], most_at_once: int
-) -> None:
-    data = os.urandom(4800)
-    file = open_bytes(GgufBytes(tensors=[tensor(dims=(1200,))], data=data).build())
-    whole = os.preadv
-
-    def preadv(descriptor: int, buffers: list[memoryview], offset: int) -> int:
-        """As the system's, which may always fill less than it was asked to."""
-        everything = bytearray(sum(map(len, buffers)))
-        count = whole(descriptor, [memoryview(everything)[:most_at_once]], offset)
-        read = memoryview(everything)[:count]
-        for buffer in buffers:
-            part, read = read[: len(buffer)], read[len(buffer) :]
-            buffer[: len(part)] = part
-        return count
-
-    monkeypatch.setattr(os, "preadv", preadv)
-    buffers = [bytearray(size) for size in sizes]
-
-    file.read_into([memoryview(buffer) for buffer in buffers], file.tensors["w"], offset_bytes=13)
-
-    assert data[13 : 13 + sum(sizes)] == b"".join(buffers)
-
-
-@pytest.mark.parametrize(("offset", "size"), [(0, 33), (32, 1), (-1, 4), (2**63, 1)])
-def test_a_buffer_cannot_be_filled_from_outside_the_tensor(open_bytes: Open, offset: int, size: int) -> None:
-    file = open_bytes(GgufBytes().build())
-
-    with pytest.raises(ValueError, match="not inside w"):
-        file.read_into([memoryview(bytearray(size))], file.tensors["w"], offset_bytes=offset)
-
-
-@pytest.mark.req("M0-W-1221", "M0-W-1222")
-def test_filling_buffers_maps_nothing_of_the_file(tmp_path: Path) -> None:
-    file = large_file(tmp_path / "m.gguf", 64 * MIB)
-    buffer = memoryview(bytearray(MIB))
-    before = mapped_file_bytes()
-
-    for offset in range(0, 64 * MIB, MIB):
-        file.read_into([buffer], file.tensors["w"], offset_bytes=offset)
-
-    assert mapped_file_bytes() - before < MIB
-    file.close()
-
-
-def test_several_threads_fill_buffers_at_once(open_bytes: Open) -> None:
-    data = os.urandom(4096)
-    file = open_bytes(GgufBytes(tensors=[tensor(dims=(1024,))], data=data).build())
-
-    def read(offset: int) -> bytes:
-        buffer = bytearray(8)
-        file.read_into([memoryview(buffer)], file.tensors["w"], offset_bytes=offset)
-        return bytes(buffer)
-
-    with ThreadPoolExecutor(8) as threads:
-        assert data == b"".join(threads.map(read, range(0, 4096, 8)))
-
-
-@pytest.mark.req("M0-W-1210", "M0-W-1221")
-def test_a_buffer_that_a_cut_file_cannot_fill_is_an_error_that_says_so(tmp_path: Path) -> None:
-    file = large_file(tmp_path / "m.gguf", 4 * MIB)
-    os.truncate(file.path, 2 * MIB)
-
-    with pytest.raises(ModelLoadFailed, match=f"as when it was opened, got {2 * MIB}"):
-        file.read_into([memoryview(bytearray(MIB))], file.tensors["w"], offset_bytes=3 * MIB // 2)
-
-
-def test_a_closed_file_fills_no_buffer_and_keeps_no_descriptor(tmp_path: Path) -> None:
+def test_a_closed_file_is_not_read_in_the_background_and_keeps_no_descriptor(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     file = large_file(tmp_path / "m.gguf", MIB)
     while_open = len(os.listdir("/proc/self/fd"))
@@ -160,7 +62,7 @@ def test_a_closed_file_fills_no_buffer_and_keeps_no_descriptor(tmp_path: Path) -
     assert before < while_open
     assert before == len(os.listdir("/proc/self/fd"))
     with pytest.raises(ValueError, match="is closed"):
-        file.read_into([memoryview(bytearray(1))], file.tensors["w"], offset_bytes=0)
+        file.background_reads()
 
 
 @pytest.mark.parametrize("content", [b"GGML" + bytes(60), b""], ids=["no GGUF", "empty"])

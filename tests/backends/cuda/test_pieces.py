@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from backends.cuda.upload import (
-    NUM_SPARE,
-    PIECE_BYTES,
-    host_bytes,
-    largest_piece_bytes,
-    num_readers,
-    pieces_of,
-)
+from backends.cuda.pieces import pieces_of
+from backends.cuda.upload import NUM_SLOTS, PIECE_BYTES, host_bytes, largest_piece_bytes
 from domain.architectures import describe
 from ports.model_file import TensorInfo
 from ports.tensor_types import TensorType
@@ -58,15 +52,9 @@ def test_pieces_are_no_larger_than_the_largest_tensor() -> None:
     assert PIECE_BYTES == largest_piece_bytes([tensor(18), tensor(PIECE_BYTES // 18 * 18 + 18)])
 
 
-def test_a_small_model_takes_one_reader_and_a_large_one_a_few() -> None:
-    assert 1 == num_readers([])
-    assert 1 == num_readers([tensor(18)] * 100)
-    assert 1 <= num_readers([tensor(PIECE_BYTES // 18 * 18)] * 10_000) <= 12
-
-
 def test_host_memory_is_for_all_pieces_of_a_small_model_and_for_those_under_way_of_a_large_one() -> None:
     large = [tensor(PIECE_BYTES // 18 * 18)] * 10_000
 
     assert 0 == host_bytes([])
     assert 2 * 256 == host_bytes([tensor(18), tensor(180)])
-    assert (num_readers(large) + NUM_SPARE) * PIECE_BYTES == host_bytes(large) <= 144 * 2**20
+    assert NUM_SLOTS * PIECE_BYTES == host_bytes(large) <= 72 * 2**20

@@ -1,9 +1,7 @@
 """The stand-in on a real file, written by the exporter and read by the strict reader."""
 
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import pytest
 
 from adapters_outbound.gguf.opener import GgufModelFileOpener
@@ -14,22 +12,8 @@ from ports.sampling import SamplingParams
 from ports.tensor_types import TensorType
 from tests.contracts.backend_support import HOT, PROMPT, ignore, plan_for, run
 from tests.models.memory_file import MemoryModelFile
+from tests.models.on_disk import write_model
 from tests.models.tiny import TinyShape, tiny_model
-from tools.gguf_export.metadata import WritableValue
-from tools.gguf_export.writer import TensorToWrite, write_gguf
-
-
-def write(path: Path, file: MemoryModelFile) -> None:
-    tensors = [
-        TensorToWrite(
-            tensor.name,
-            tensor.shape,
-            tensor.type,
-            np.frombuffer(file.data, np.uint8, tensor.size_bytes, tensor.offset_bytes),
-        )
-        for tensor in file.tensors.values()
-    ]
-    write_gguf(path, metadata=cast("dict[str, WritableValue]", file.metadata), tensors=tensors)
 
 
 def tokens_of(file: ModelFile, double: MemoryModelFile, sampling: SamplingParams) -> list[int]:
@@ -42,7 +26,7 @@ def tokens_of(file: ModelFile, double: MemoryModelFile, sampling: SamplingParams
 @pytest.mark.parametrize("architecture", supported_architectures())
 def test_a_file_on_disk_gives_the_tokens_of_its_double(tmp_path: Path, architecture: str) -> None:
     double = tiny_model(TinyShape(architecture, matrix_type=TensorType.Q8_0, is_tied=True))
-    write(tmp_path / "tiny.gguf", double)
+    write_model(tmp_path / "tiny.gguf", double)
     file = GgufModelFileOpener().open(str(tmp_path / "tiny.gguf"))
 
     assert tokens_of(double, double, HOT) == tokens_of(file, double, HOT)
