@@ -106,6 +106,19 @@ def wait_for_any(reads: Sequence[BufferRead]) -> None:
     _waiting_library().aio_suspend(blocks, len(reads), None)
 
 
+def joined(chunks: Sequence[memoryview]) -> memoryview:
+    """The memory of `chunks` as one, valid as long as somebody holds them.
+
+    Raises:
+        ValueError: they do not lie one behind the other.
+    """
+    addresses = [ctypes.addressof(ctypes.c_byte.from_buffer(chunk)) for chunk in chunks]
+    ends = [address + len(chunk) for address, chunk in zip(addresses, chunks, strict=True)]
+    if addresses[1:] != ends[:-1]:
+        raise ValueError("chunks do not lie one behind the other")
+    return memoryview((ctypes.c_byte * (ends[-1] - addresses[0])).from_address(addresses[0])).cast("B")
+
+
 @cache
 def _library() -> Any:
     """For calls that return at once: they keep the interpreter lock, which takes time to get back."""

@@ -22,10 +22,10 @@ class BackgroundReads(Protocol):
     """Reads of one file. One thread makes, begins, takes and closes them."""
 
     def into(self, chunks: Sequence[memoryview]) -> BackgroundRead:
-        """Reads that fill `chunks`, one after the other; nothing larger is read at once.
+        """Reads that fill `chunks`, one after the other.
 
         Args:
-            chunks: writable, contiguous, not empty. They stay as long as the reads do.
+            chunks: writable, not empty, one behind the other. They stay as long as the reads do.
 
         Raises:
             ModelLoadFailed: the system does not give what that takes.
@@ -38,10 +38,6 @@ class BackgroundReads(Protocol):
         Raises:
             ModelLoadFailed: the file has become shorter than it was when it was opened, or cannot be read.
         """
-        ...
-
-    def take_done(self) -> BackgroundRead | None:
-        """As `take`, where there is one."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from adapters_outbound.gguf.open_file import OpenFile
 from adapters_outbound.gguf.place import place
-from adapters_outbound.posix_aio import BufferRead, wait_for_any
+from adapters_outbound.posix_aio import BufferRead, joined, wait_for_any
 from domain.errors import ModelLoadFailed
 from ports.model_file import TensorInfo
 
@@ -28,13 +28,14 @@ class GgufBackgroundReads:
         self._under_way: list[GgufBackgroundRead] = []
 
     def into(self, chunks: Sequence[memoryview]) -> "GgufBackgroundRead":
-        """Reads that fill `chunks`, one after the other, each a request of its own.
+        """Reads that fill `chunks`, all of them by one request: to make it takes as long as 250 KB to read.
 
         Args:
-            chunks: writable, contiguous, not empty. They stay as long as the reads do.
+            chunks: writable, not empty, one behind the other. They stay as long as the reads do.
 
         Raises:
             ModelLoadFailed: the system gives no more descriptors.
+            ValueError: the chunks do not lie one behind the other.
         """
         try:
             self._descriptors.append(os.dup(self._file.descriptor))
@@ -48,18 +49,13 @@ class GgufBackgroundReads:
         Raises:
             ModelLoadFailed: the file has become shorter than it was when it was opened, or cannot be read.
         """
-        while (read := self.take_done()) is None:
-            wait_for_any([read.last_request for read in self._under_way])
-        return read
-
-    def take_done(self) -> "GgufBackgroundRead | None":
-        """As `take`, where there is one."""
-        for i, read in enumerate(self._under_way):
-            if read.is_done():
-                del self._under_way[i]
-                read.finish()
-                return read
-        return None
+        while True:
+            for i, read in enumerate(self._under_way):
+                if read.request.is_done:
+                    del self._under_way[i]
+                    read.finish()
+                    return read
+            wait_for_any([read.request for read in self._under_way])
 
     def close(self) -> None:
         """Wait for those under way: no buffer is written to any more. Idempotent."""
@@ -89,10 +85,11 @@ class GgufBackgroundRead:
     ) -> None:
         self._file = file
         self._descriptor = descriptor
-        self._chunks = [(BufferRead(chunk), chunk) for chunk in chunks]
-        self._size_bytes = sum(map(len, chunks))
+        self._chunks = chunks  # held, for what follows does not
+        self._memory = joined(chunks)
+        self.request = BufferRead(self._memory)
         self._under_way = under_way
-        self._begun: list[tuple[BufferRead, memoryview, int]] = []  # and from where in the file
+        self._range = (0, 0)  # where in the file, and how many bytes
 
     def begin(self, tensor: TensorInfo, *, offset_bytes: int, size_bytes: int) -> None:
         """Have so many stored bytes of a tensor read to the start of the chunks.
@@ -101,30 +98,15 @@ class GgufBackgroundRead:
             ModelLoadFailed: the system takes no more requests.
             ValueError: the range is not inside the tensor, or larger than the chunks.
         """
-        if size_bytes > self._size_bytes:
-            raise ValueError(f"{size_bytes} bytes into chunks of {self._size_bytes}")
         start = place(tensor, offset_bytes, size_bytes)
-        self._begun = []
+        if size_bytes > len(self._memory):
+            raise ValueError(f"{size_bytes} bytes into chunks of {len(self._memory)}")
+        try:
+            self.request.begin(self._descriptor, start=start, size_bytes=size_bytes)
+        except OSError as error:
+            raise self._file.unreadable(error) from error
+        self._range = start, size_bytes
         self._under_way.append(self)
-        for request, chunk in self._chunks:
-            part = chunk[:size_bytes]
-            try:
-                request.begin(self._descriptor, start=start, size_bytes=len(part))
-            except OSError as error:
-                raise self._file.unreadable(error) from error
-            self._begun.append((request, part, start))
-            start += len(part)
-            size_bytes -= len(part)
-            if not size_bytes:
-                break
-
-    @property
-    def last_request(self) -> BufferRead:
-        """The one that is done last: those of one descriptor are made in turn."""
-        return self._begun[-1][0]
-
-    def is_done(self) -> bool:
-        return all(request.is_done for request, *_ in reversed(self._begun))
 
     def finish(self) -> None:
         """See that all has come.
@@ -132,9 +114,9 @@ class GgufBackgroundRead:
         Raises:
             ModelLoadFailed: it has not, and does not when it is asked for again.
         """
-        for request, part, start in self._begun:
-            try:
-                count = request.result()
-            except OSError as error:
-                raise self._file.unreadable(error) from error
-            self._file.fill(part[count:], start + count)  # a read may bring only a part
+        start, size_bytes = self._range
+        try:
+            count = self.request.result()
+        except OSError as error:
+            raise self._file.unreadable(error) from error
+        self._file.fill(self._memory[count:size_bytes], start + count)  # a read may bring only a part

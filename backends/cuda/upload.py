@@ -26,7 +26,7 @@ from ports.compute_backend import OnProgress
 from ports.model_file import ModelFile, TensorInfo
 
 # At most. Larger ones take fewer calls, but what they go through then fits a processor's cache less well.
-PIECE_BYTES = 3 * 2**20
+PIECE_BYTES = 4 * 2**20
 NUM_SLOTS = 24  # pieces under way: being read, as many as the file can at once, waiting, or being copied
 NUM_WAYS = 2  # while one repacks, the other copies
 
@@ -56,7 +56,7 @@ class WeightUploader:
         kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
         host: memory for the pieces that are under way, more than `NUM_AHEAD` or all there are; likewise.
-        chunk_bytes: read and copied at once, at most.
+        chunk_bytes: read into and copied at once, at most.
         make_stream: tests pass another, which fails.
     """
 

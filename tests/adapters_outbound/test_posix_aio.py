@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters_outbound.posix_aio import BufferRead, wait_for_any
+from adapters_outbound.posix_aio import BufferRead, joined, wait_for_any
 
 pytestmark = pytest.mark.req("M0-W-1221")
 
@@ -108,6 +108,24 @@ def test_what_the_system_refuses_is_its_error() -> None:
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         result(read)
+
+
+def test_chunks_that_lie_one_behind_the_other_are_the_same_memory_joined() -> None:
+    memory = memoryview(bytearray(range(100)))
+
+    whole = joined([memory[10:20], memory[20:21], memory[21:50]])
+    whole[39] = 255
+
+    assert memory[10:50] == whole
+    assert 255 == memory[49]
+
+
+@pytest.mark.parametrize("second", [slice(11, 20), slice(9, 20), slice(0, 10)])
+def test_chunks_that_do_not_are_the_callers_mistake(second: slice) -> None:
+    memory = memoryview(bytearray(100))
+
+    with pytest.raises(ValueError, match="one behind the other"):
+        joined([memory[:10], memory[second]])
 
 
 def test_a_buffer_that_cannot_be_written_is_the_callers_mistake() -> None:

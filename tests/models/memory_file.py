@@ -49,9 +49,6 @@ class MemoryReads:
         read.finish()
         return read
 
-    def take_done(self) -> "MemoryRead | None":
-        return self.take() if len(self._begun) > 2 else None
-
     def close(self) -> None:
         self._file.num_reads_open -= 1
 
