@@ -1,7 +1,8 @@
 """The merges of a byte-pair vocabulary: which two neighbours become one token, most urgent first."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from tokenizers.models import BPE
 
@@ -37,9 +38,24 @@ def build_bpe(
     # done below but faster, and raises nothing narrower than `Exception`.
     if len(set(lines)) == len(lines) and _most_bytes(lines) <= len(" ") + _most_bytes(mergeable):
         with suppress(Exception):
-            plain = [tuple(line.split(" ")) for line in lines]
-            return BPE(mergeable, plain, ignore_merges=ignore_merges)  # type: ignore[arg-type]
+            return BPE(mergeable, _Split(lines), ignore_merges=ignore_merges)  # type: ignore[arg-type]
     return BPE(mergeable, _some_of(lines, reader, tokens, mergeable), ignore_merges=ignore_merges)
+
+
+class _Split(Sequence[tuple[str, ...]]):
+    """Each line in its parts, made while the library takes them: a list of all would be 20 MB to bring."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return (tuple(line.split(" ")) for line in self._lines)
+
+    def __getitem__(self, index: Any) -> Any:  # the library asks whether there is one, and iterates
+        return tuple(self._lines[index].split(" "))
 
 
 def _most_bytes(texts: Iterable[str]) -> int:
