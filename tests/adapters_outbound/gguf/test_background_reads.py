@@ -142,11 +142,13 @@ def test_when_they_are_closed_no_memory_is_written_to_any_more(file: GgufModelFi
     reads = file.background_reads()
     for i, memory in enumerate(memories):
         reads.into([memoryview(memory)]).begin(file.tensors["w"], offset_bytes=200 * i, size_bytes=200)
+    while_open = len(os.listdir("/proc/self/fd"))
     reads.close()
     reads.close()
 
     assert DATA == b"".join(memories)  # what was begun has ended
     assert before == len(os.listdir("/proc/self/fd"))
+    assert 24 == while_open - before  # one for each, or they were made in turn
 
 
 @pytest.mark.req("M0-W-1210")
