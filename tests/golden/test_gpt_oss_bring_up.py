@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from gguf import GGUFReader
 from tokenizers import Tokenizer
@@ -13,9 +12,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from app.launcher import WorkerProcessHandle
 from ports.tensor_types import TensorType
+from tests.models.on_disk import write_model
 from tests.models.tiny import TinyShape, tiny_model
-from tools.gguf_export.metadata import WritableValue
-from tools.gguf_export.writer import TensorToWrite, write_gguf
 
 pytestmark = pytest.mark.req("M0-W-1823")
 
@@ -37,20 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file without a tokenizer in it, and `tokenizer.json` beside it."""
     folder = tmp_path_factory.mktemp("gpt-oss")
     write_tokenizer_json(folder / "tokenizer.json")
-    file = tiny_model(SHAPE)
-    tensors = [
-        TensorToWrite(
-            tensor.name,
-            tensor.shape,
-            tensor.type,
-            np.frombuffer(file.data, np.uint8, tensor.size_bytes, tensor.offset_bytes),
-        )
-        for tensor in file.tensors.values()
-    ]
-    metadata: dict[str, WritableValue] = {
-        key: value for key, value in file.metadata.items() if isinstance(value, str | int | float)
-    }
-    write_gguf(folder / "tiny-gpt-oss.gguf", metadata=metadata, tensors=tensors)
+    write_model(folder / "tiny-gpt-oss.gguf", tiny_model(SHAPE))
     return folder / "tiny-gpt-oss.gguf"
 
 
