@@ -87,4 +87,6 @@ def error_of(name: str, call: str) -> DeviceError:
         return DeviceNotFound(f"{call}: {name}: {_WHAT_TO_DO[name]}")
     if name == "CUDA_ERROR_INVALID_DEVICE":
         return InvalidDevice(f"{call}: {name}: no device has that index")
+    if name == "CUDA_ERROR_OUT_OF_MEMORY":  # of a context or of host memory; what a model takes is counted
+        return DeviceError(f"{call}: {name}: too little is free; nvidia-smi lists who holds the device's")
     return DeviceError(f"{call}: {name}")

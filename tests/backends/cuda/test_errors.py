@@ -43,6 +43,11 @@ def test_every_failure_is_an_error_that_names_the_call(name: str) -> None:
     assert failure.value.message.startswith(f"cuSomeCall: CUDA_ERROR_{name}")
 
 
+def test_where_memory_is_missing_the_error_says_where_to_look() -> None:
+    with pytest.raises(DeviceError, match="too little is free; nvidia-smi lists who holds"):
+        check((driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY,), "cuDevicePrimaryCtxRetain")
+
+
 def test_the_table_knows_no_result_that_the_driver_does_not() -> None:
     assert set() == set(EXPECTED) - set(FAILURES)
 
