@@ -22,7 +22,7 @@ class BackgroundReads(Protocol):
     """Reads of one file. One thread makes, begins, takes and closes them."""
 
     def into(self, chunks: Sequence[memoryview]) -> BackgroundRead:
-        """Reads that fill `chunks`, one after the other.
+        """Reads that fill `chunks`, one after the other or all at once.
 
         Args:
             chunks: writable, not empty, one behind the other. They stay as long as the reads do.

@@ -56,7 +56,7 @@ class WeightUploader:
         kernels: at least `repack_sources` of what is uploaded.
         staging: device memory for `NUM_WAYS` pieces before they are repacked; free again afterwards.
         host: memory for the pieces that are under way, more than `NUM_AHEAD` or all there are; likewise.
-        chunk_bytes: read into and copied at once, at most.
+        chunk_bytes: copied at once, at most. The file may read all chunks of a piece by one request.
         make_stream: tests pass another, which fails.
     """
 

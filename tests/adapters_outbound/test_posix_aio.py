@@ -101,6 +101,24 @@ def test_who_waits_for_any_of_several_goes_on_with_the_first(descriptor: int) ->
     assert [10_000] * 10 == results
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor, one thread that reads")
+def test_one_that_has_to_wait_does_not_keep_another_from_being_done() -> None:
+    pipes = [os.pipe(), os.pipe()]  # which the C library reads too, whatever the place
+    reads = [BufferRead(memoryview(bytearray(5))) for _ in pipes]
+    for read, (end, _) in zip(reads, pipes, strict=True):
+        read.begin(end, start=0, size_bytes=5)
+
+    os.write(pipes[1][1], b"later")
+    wait_for_any(reads)
+    done = [read.is_done for read in reads]
+    os.write(pipes[0][1], b"first")
+
+    assert [False, True] == done
+    assert [5, 5] == [result(read) for read in reads]
+    for end in (end for pipe in pipes for end in pipe):
+        os.close(end)
+
+
 def test_what_the_system_refuses_is_its_error() -> None:
     read = BufferRead(memoryview(bytearray(10)))
 

@@ -35,7 +35,10 @@ class MemoryModelFile:
 
 
 class MemoryReads:
-    """`BackgroundReads` that are made when they are taken, in another order than they were begun."""
+    """`BackgroundReads` that are made when they are taken, in another order than they were begun.
+
+    Chunk by chunk, so that it shows how large those are; a GGUF file reads all of them by one request.
+    """
 
     def __init__(self, file: MemoryModelFile) -> None:
         self._file = file

@@ -66,6 +66,42 @@ def test_chunks_are_filled_one_after_the_other(file: GgufModelFile, chunk_bytes:
     assert DATA[13:1013] + b"-" * 200 == memory
 
 
+def test_all_chunks_are_one_request(file: GgufModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    whole = BufferRead.begin
+
+    def begin(read: BufferRead, descriptor: int, *, start: int, size_bytes: int) -> None:
+        sizes.append(size_bytes)
+        whole(read, descriptor, start=start, size_bytes=size_bytes)
+
+    monkeypatch.setattr(BufferRead, "begin", begin)
+    memory = memoryview(bytearray(1000))
+    with closing(file.background_reads()) as reads:
+        read = reads.into([memory[start : start + 100] for start in range(0, 1000, 100)])
+        read.begin(file.tensors["w"], offset_bytes=0, size_bytes=950)
+        reads.take()
+
+    assert [950] == sizes
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor, one thread that reads")
+def test_whichever_is_done_first_is_taken_first(file: GgufModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes = [os.pipe(), os.pipe()]
+    ends = iter(end for end, _ in pipes)
+    monkeypatch.setattr(os, "dup", lambda _descriptor: next(ends))  # a file that lets a read wait
+    with closing(file.background_reads()) as reads:
+        begun = [reads.into([memoryview(bytearray(10))]) for _ in pipes]
+        for read in begun:
+            read.begin(file.tensors["w"], offset_bytes=0, size_bytes=10)
+        taken = []
+        for _, end in reversed(pipes):
+            os.write(end, bytes(10))
+            taken.append(reads.take())
+            os.close(end)
+
+    assert begun[::-1] == taken
+
+
 def test_one_is_begun_again_when_it_was_taken(file: GgufModelFile) -> None:
     memory = bytearray(100)
 
