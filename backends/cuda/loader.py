@@ -1,4 +1,4 @@
-"""A model onto the device: kernels, memory, weights, and the launches over them."""
+"""A model onto the device: memory, kernels, the launches over them, and the weights last."""
 
 from contextlib import closing
 
@@ -58,7 +58,9 @@ class ModelLoader:
         chunk_bytes: int,
         on_progress: OnProgress,
     ) -> ModelProgram:
-        """Take what `plan` says, bring the weights up, prepare the launches.
+        """Take what `plan` says, prepare the launches, bring the weights up.
+
+        In this order, for host memory to copy from is locked meanwhile.
 
         Raises:
             VramExhausted: an allocation failed. What was taken stays so, for the caller to free.
@@ -81,21 +83,28 @@ class ModelLoader:
                     max_shared_bytes=self._max_shared_bytes,
                 )
             )
-            self._upload(description, file, weights, host, chunk_bytes=chunk_bytes, on_progress=on_progress)
-        self._write_frequencies(file, scratch)
-        return ModelProgram(
-            decode=decode,
-            prefill=prefill,
-            buffers=scratch.program,
-            kernels=self._kernels,
-            stream=self._stream,
-            first_slot=scratch.first_slot,
-            slot_sizes=slot_sizes(description, plan),
-            memory=self._memory,
-            hidden_size=description.hidden_size,
-            chunk_tokens=plan.prefill_chunk_tokens,
-            num_multiprocessors=self._num_multiprocessors,
-        )
+            program = ModelProgram(
+                decode=decode,
+                prefill=prefill,
+                buffers=scratch.program,
+                kernels=self._kernels,
+                stream=self._stream,
+                first_slot=scratch.first_slot,
+                slot_sizes=slot_sizes(description, plan),
+                memory=self._memory,
+                hidden_size=description.hidden_size,
+                chunk_tokens=plan.prefill_chunk_tokens,
+                num_multiprocessors=self._num_multiprocessors,
+            )
+            try:
+                self._upload(
+                    description, file, weights, host, chunk_bytes=chunk_bytes, on_progress=on_progress
+                )
+                self._write_frequencies(file, scratch)
+            except BaseException:
+                program.close()
+                raise
+        return program
 
     def _allocate_pool(self, description: ModelDescription, plan: MemoryPlan) -> KvPool:
         buffer = self._memory.allocate(MemoryClass.KV_CACHE, plan.kv_cache_bytes)
