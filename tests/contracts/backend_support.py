@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from domain.architectures import describe
@@ -13,9 +14,18 @@ from ports.loaded_model import LoadedModel, SequenceId
 from ports.memory import MemoryPlan
 from ports.sampling import GREEDY, SamplingParams
 from tests.models.memory_file import MemoryModelFile
+from tests.models.tiny import TinyShape
 
 MakeBackend = Callable[[], ComputeBackend]
 
+SHAPES = [
+    pytest.param(TinyShape("llama"), id="llama"),
+    pytest.param(TinyShape("qwen2", is_tied=True), id="qwen2"),
+    pytest.param(TinyShape("qwen3"), id="qwen3"),
+    pytest.param(TinyShape("phi3", window=5), id="phi3"),
+    pytest.param(TinyShape("gpt2", num_kv_heads=4, is_tied=True), id="gpt2"),
+    pytest.param(TinyShape("gpt-oss"), id="gpt-oss"),
+]
 NUM_PAGES = 8  # of 16 tokens: all of one sequence's context, or several short ones
 PROMPT = [7, 11, 90, 3, 3, 41, 17, 60]
 HOT = SamplingParams(seed=2**64 - 1, temperature=1.5)
@@ -59,15 +69,17 @@ def run_open(model: LoadedModel, wanted: dict[SequenceId, int]) -> dict[Sequence
 
 
 def spoil_token(file: MemoryModelFile, token_id: int) -> None:
-    """Make the embedding of one token NaN, and give the model a head of its own that is not."""
+    """Make the embedding of one token NaN, but not the head of a model where they are the same."""
     embedding = file.tensors["token_embd.weight"]
-    head = dataclasses.replace(embedding, name="output.weight", offset_bytes=len(file.data))
+    if "output.weight" not in file.tensors:
+        file.tensors["output.weight"] = dataclasses.replace(
+            embedding, name="output.weight", offset_bytes=len(file.data)
+        )
+        file.data += file.data[embedding.offset_bytes :][: embedding.size_bytes]
     row_bytes = embedding.size_bytes // embedding.shape[0]
     start = embedding.offset_bytes + token_id * row_bytes
-    clean = file.data[embedding.offset_bytes : embedding.offset_bytes + embedding.size_bytes]
     nan_row = np.full(embedding.shape[1], np.nan, dtype=np.float32).tobytes()
-    file.data = file.data[:start] + nan_row + file.data[start + row_bytes :] + clean
-    file.tensors["output.weight"] = head
+    file.data = file.data[:start] + nan_row + file.data[start + row_bytes :]
 
 
 def log_probabilities(model: LoadedModel, prefix: Sequence[int], vocab_size: int = 96) -> NDArray[np.float32]:

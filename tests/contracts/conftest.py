@@ -8,21 +8,13 @@ from backends.cuda.backend import CudaBackend
 from backends.fake.backend import FakeBackend
 from ports.compute_backend import Device
 from ports.loaded_model import LoadedModel
-from tests.contracts.backend_support import MakeBackend, load
+from tests.contracts.backend_support import SHAPES, MakeBackend, load
 from tests.models.memory_file import MemoryModelFile
-from tests.models.tiny import TinyShape, tiny_model
+from tests.models.tiny import tiny_model
 
 BACKENDS = [
     pytest.param(FakeBackend, id="fake"),
     pytest.param(CudaBackend, id="cuda", marks=pytest.mark.gpu),
-]
-SHAPES = [
-    pytest.param(TinyShape("llama"), id="llama"),
-    pytest.param(TinyShape("qwen2", is_tied=True), id="qwen2"),
-    pytest.param(TinyShape("qwen3"), id="qwen3"),
-    pytest.param(TinyShape("phi3", window=5), id="phi3"),
-    pytest.param(TinyShape("gpt2", num_kv_heads=4, is_tied=True), id="gpt2"),
-    pytest.param(TinyShape("gpt-oss"), id="gpt-oss"),
 ]
 
 

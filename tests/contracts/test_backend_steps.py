@@ -15,9 +15,11 @@ from domain.sampling import sample
 from ports.compute_backend import Device
 from ports.loaded_model import LoadedModel
 from ports.sampling import GREEDY, SamplingParams
+from ports.tensor_types import TensorType
 from tests.contracts.backend_support import (
     HOT,
     PROMPT,
+    SHAPES,
     MakeBackend,
     load,
     log_probabilities,
@@ -26,6 +28,7 @@ from tests.contracts.backend_support import (
     spoil_token,
 )
 from tests.models.memory_file import MemoryModelFile
+from tests.models.tiny import TinyShape, tiny_model
 
 pytestmark = pytest.mark.req("M0-W-1006", "M0-W-1051", "M0-W-1052")
 
@@ -97,9 +100,12 @@ def test_a_sequence_rests_once_it_has_all_the_tokens_it_asked_for(model: LoadedM
     assert [1, 1, 0, 0] == [len(model.step()) for _ in range(4)]
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("matrix_type", [TensorType.F32, TensorType.Q8_0], ids=lambda each: each.name)
 def test_a_pass_that_computes_nan_fails_and_the_model_goes_on_without_it(
-    device: Device, file: MemoryModelFile
+    device: Device, shape: TinyShape, matrix_type: TensorType
 ) -> None:
+    file = tiny_model(dataclasses.replace(shape, matrix_type=matrix_type))
     spoil_token(file, 50)
     model = load(device, file)
     expected, before = run(model, PROMPT), model.memory()

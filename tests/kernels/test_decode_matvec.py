@@ -238,6 +238,29 @@ def test_experts(
     assert nmse(added.astype(np.float32), expected) < 2 * bar(tensor_type)
 
 
+@pytest.mark.req("M0-W-1421")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_feed_forward_of_what_is_not_finite_is_nan(
+    gpu: Gpu, weights: RandomWeights, calls: MatvecCalls, value: float
+) -> None:
+    hidden_size, size = 160, 96
+    norm, x = norm_of(weights, hidden_size), vector(hidden_size).astype(np.float32)
+    x[7] = value
+    gate, up = (weights.linear(size, hidden_size, T.F32) for _ in range(2))
+    experts = [experts_of(weights, hidden_size, size, tensor_type) for tensor_type in (T.F32, T.MXFP4)]
+    d_x, d_router = gpu.upload(x), gpu.upload(vector(40, seed=8).astype(np.float32))
+
+    for as_int8 in (False, True):
+        d_inside = gpu.empty(4 * size)
+        run(gpu, calls.swiglu(norm, gate, up, d_x, d_inside, as_int8=as_int8))
+        assert np.isnan(download_inside(gpu, d_inside, size, as_int8=as_int8)).all()
+    for each in experts:
+        d_inside, d_sum = gpu.empty(4 * 4 * size), gpu.upload(np.zeros(hidden_size, np.float32))
+        run(gpu, calls.experts_inside(norm, each, d_x, d_router, d_inside))
+        run(gpu, calls.experts_down(each, d_inside, d_router, d_sum))
+        assert np.isnan(gpu.download(d_sum, hidden_size, np.float32)).all()
+
+
 @pytest.mark.req("M0-W-1031")
 def test_every_product_is_the_same_to_the_bit_every_time(
     gpu: Gpu, weights: RandomWeights, calls: MatvecCalls

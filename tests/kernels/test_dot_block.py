@@ -1,6 +1,7 @@
 """Int8 activations, and a sub-block of weights times them."""
 
 from ctypes import c_int32
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -61,31 +62,67 @@ def test_what_is_too_small_to_scale_counts_as_zero(gpu: Gpu, value: float) -> No
     assert 0.0 == sums[0]
 
 
+@dataclass(frozen=True)
+class Weights:
+    """A random matrix of `ROWS` rows, on the device."""
+
+    gpu: Gpu
+    type: TensorType
+    stored: bytes
+
+    @property
+    def num_blocks(self) -> int:
+        """Sub-blocks of a row."""
+        block = self.type.block
+        return len(self.stored) // block.size_bytes * block.num_elements // ROWS // 32
+
+    def times(self, d_x: int, *, num_repeats: int = 1) -> NDArray[np.float32]:
+        """[R, ROWS, B] products with the activations of the columns."""
+        cols = 32 * self.num_blocks
+        packed = np.frombuffer(pack(self.type, self.stored, rows=ROWS, cols=cols), np.uint8)
+        matrix = packed_matrix(self.gpu.upload(packed), self.type, rows=ROWS, cols=cols)
+        d_out = self.gpu.empty(ROWS * self.num_blocks * 4)
+        args: list[Argument] = [matrix, pointer(d_x), pointer(d_out)]
+        products = np.empty((num_repeats, ROWS, self.num_blocks), np.float32)
+        for product in products:
+            self.gpu.fill(d_out, 0xFF, product.nbytes)
+            self.gpu.launch("dot_block.cu", f"dot_blocks<{self.type.name}>", ROWS, 64, args)
+            product[:] = self.gpu.download(d_out, product.shape, np.float32)
+        return products
+
+
 @pytest.mark.parametrize("tensor_type", QUANTIZED_TYPES, ids=lambda tensor_type: tensor_type.name)
 @pytest.mark.parametrize("cols", [256, 1792])
 def test_the_dot_product_of_a_sub_block_is_exact_but_for_its_scaling(
     gpu: Gpu, tensor_type: TensorType, cols: int
 ) -> None:
     rng = np.random.default_rng(5)
-    num_blocks = cols // 32
-    stored = random_tensor((ROWS, cols), tensor_type, rng)
+    weights = Weights(gpu, tensor_type, random_tensor((ROWS, cols), tensor_type, rng))
     d_x = quantize(gpu, rng.standard_normal(cols).astype(np.float32))
-    d_weights = gpu.upload(np.frombuffer(pack(tensor_type, stored, rows=ROWS, cols=cols), np.uint8))
-    d_out = gpu.empty(ROWS * num_blocks * 4)
-    matrix = packed_matrix(d_weights, tensor_type, rows=ROWS, cols=cols)
 
-    def dot_blocks() -> NDArray[np.float32]:
-        gpu.fill(d_out, 0xFF, ROWS * num_blocks * 4)
-        args: list[Argument] = [matrix, pointer(d_x), pointer(d_out)]
-        gpu.launch("dot_block.cu", f"dot_blocks<{tensor_type.name}>", ROWS, 64, args)
-        return gpu.download(d_out, (ROWS, num_blocks), np.float32)
+    products = weights.times(d_x, num_repeats=21)
 
-    quants, scales, _ = read_quantized(gpu, d_x, num_blocks)
+    quants, scales, _ = read_quantized(gpu, d_x, cols // 32)
     x = scales[:, None].astype(np.float64) * quants
-    blocks = np.frombuffer(stored, np.uint8).reshape(ROWS, -1)
-    weights = dequantize(blocks, GGMLQuantizationType(tensor_type)).reshape(ROWS, num_blocks, 32)
-    expected = (weights.astype(np.float64) * x).sum(axis=2)
-    actual = dot_blocks()
-    assert np.square(actual - expected).sum() / np.square(expected).sum() < 1e-10
-    for _ in range(20):
-        np.testing.assert_array_equal(actual, dot_blocks())
+    blocks = np.frombuffer(weights.stored, np.uint8).reshape(ROWS, -1)
+    values = dequantize(blocks, GGMLQuantizationType(tensor_type)).reshape(ROWS, -1, 32)
+    expected = (values.astype(np.float64) * x).sum(axis=2)
+    assert np.square(products[0] - expected).sum() / np.square(expected).sum() < 1e-10
+    assert (products == products[0]).all()
+
+
+@pytest.mark.req("M0-W-1421")
+@pytest.mark.parametrize("tensor_type", QUANTIZED_TYPES, ids=lambda tensor_type: tensor_type.name)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_activation_that_is_not_finite_makes_every_product_of_its_block_nan(
+    gpu: Gpu, tensor_type: TensorType, value: float
+) -> None:
+    rng = np.random.default_rng(4)
+    weights = Weights(gpu, tensor_type, random_tensor((ROWS, 256), tensor_type, rng))
+    x = rng.standard_normal(256).astype(np.float32)
+    x[[3, 2 * 32 + 31]] = value
+
+    (products,) = weights.times(quantize(gpu, x))
+
+    assert np.isnan(products[:, [0, 2]]).all()
+    assert np.isfinite(products[:, [1, 3, 4, 5, 6, 7]]).all()

@@ -2,7 +2,8 @@
 //
 // 32 consecutive elements share a scale: x[i] ~ scale * q[i], scale = max|x| / 127, q in [-127, 127].
 // With them goes sum = scale * (q[0] + ... + q[31]), so that a constant added to all weights of a block costs
-// one multiplication. Source: llama.cpp, ggml-common.h, `block_q8_1`.
+// one multiplication. Source: llama.cpp, ggml-common.h, `block_q8_1`. Whatever is multiplied with a
+// block that has a NaN or an infinity in it is NaN.
 //
 // Many blocks lie in planes (40 bytes a block), so that the 16-byte accesses of neighbouring threads to
 // neighbouring blocks meet no bank conflicts:
@@ -11,6 +12,7 @@
 //   high       [num_blocks] int4    elements 16..31
 //   scale_sum  [num_blocks] float2
 #pragma once
+#include "min_max.cuh"
 
 struct Int8Block {
     int4 low;   // elements 0..15; element 4k+b is byte b of word k
@@ -46,9 +48,9 @@ __device__ __forceinline__ void quantize_int8_block(
     const Int8Blocks& blocks, int block, int quarter, const float values[8], unsigned int mask = 0xffffffffu) {
     float largest = 0.0f;
 #pragma unroll
-    for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(values[i]));
-    largest = fmaxf(largest, __shfl_xor_sync(mask, largest, 1));
-    largest = fmaxf(largest, __shfl_xor_sync(mask, largest, 2));
+    for (int i = 0; i < 8; i++) largest = max_or_nan(largest, fabsf(values[i]));
+    largest = max_or_nan(largest, __shfl_xor_sync(mask, largest, 1));
+    largest = max_or_nan(largest, __shfl_xor_sync(mask, largest, 2));
 
     const float scale = largest * (1.0f / 127.0f);
     const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;  // less counts as zero: 127/x would overflow

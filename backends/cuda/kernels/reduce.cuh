@@ -1,5 +1,6 @@
 // Sums and maxima over a warp and over a block, in an order that never changes.
 #pragma once
+#include "min_max.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffffu;
 
@@ -16,7 +17,7 @@ template <int WIDTH = 32>
 __device__ inline float warp_max(float value) {
 #pragma unroll
     for (int offset = WIDTH / 2; offset > 0; offset /= 2)
-        value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, offset));
+        value = max_or_nan(value, __shfl_xor_sync(ALL_LANES, value, offset));
     return value;
 }
 
