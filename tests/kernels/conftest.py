@@ -14,16 +14,23 @@ from tests.kernels.gpu import CACHE_DIR, Gpu
 
 
 @pytest.fixture(scope="session")
-def context() -> Iterator[Context]:
+def shared_context() -> Iterator[Context]:
     context = Context.open(0)
     yield context
     context.close()
 
 
+@pytest.fixture
+def context(shared_context: Context) -> Context:
+    """The current one, whatever other tests have opened and closed since."""
+    shared_context.enter()
+    return shared_context
+
+
 @pytest.fixture(scope="session")
-def compiler(context: Context) -> Compiler:
+def compiler(shared_context: Context) -> Compiler:
     """It finds the test's own kernels, beside this file, as well as the package's."""
-    return Compiler(context.properties.arch, CACHE_DIR, [Path(__file__).parent])
+    return Compiler(shared_context.properties.arch, CACHE_DIR, [Path(__file__).parent])
 
 
 @pytest.fixture
