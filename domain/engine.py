@@ -141,8 +141,10 @@ class Engine:
         try:
             if not self._model.check_residency():
                 self._note(ResidencyLost("memory that must be on the device is not"))
-        except WorkerError as error:
+        except DeviceLost as error:
             self._note(error)
+        except WorkerError as error:  # what cannot be shown to be there counts as gone
+            self._note(ResidencyLost(f"where the model's memory is could not be asked: {error.message}"))
 
     def _note(self, error: WorkerError) -> None:
         ailments: dict[type[WorkerError], Ailment] = {

@@ -25,7 +25,8 @@ class HealthState:
 
     @property
     def resident(self) -> bool:
-        return self.ailment is not Ailment.RESIDENCY_LOST
+        """Whether the model is known to be on the device, which nobody knows of a lost one."""
+        return self.usable
 
     @property
     def usable(self) -> bool:

@@ -85,6 +85,7 @@ class LoadedModel(Protocol):
 
         Raises:
             DeviceLost: there is no device to ask any more.
+            DeviceError: it could not be asked.
         """
         ...
 

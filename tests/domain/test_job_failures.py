@@ -112,6 +112,26 @@ def test_a_device_lost_while_idle_is_noticed_by_the_residency_check() -> None:
     assert not bench.worker.health.usable
 
 
+@pytest.mark.req("M0-W-1012")
+def test_residency_that_cannot_be_asked_for_counts_as_lost_and_a_lost_device_does_not_bring_it_back() -> None:
+    class SilentModel(ScriptedModel):
+        error: DeviceError = DeviceError("cuPointerGetAttributes: CUDA_ERROR_UNKNOWN")
+
+        def check_residency(self) -> bool:
+            raise self.error
+
+    model = SilentModel()
+    bench = Bench(model, residency_check_s=60.0)
+    for error in (model.error, DeviceLost("context destroyed")):
+        model.error = error
+        bench.clock.advance(60.1)
+        bench.engine.tick()
+        assert not bench.worker.health.resident
+
+    assert ["residency_check_failed"] == bench.narrator.names()[:1]
+    assert "CUDA_ERROR_UNKNOWN" in str(bench.narrator.named("residency_check_failed")[0])
+
+
 def test_residency_is_checked_once_an_interval() -> None:
     class CountingModel(ScriptedModel):
         num_checks = 0

@@ -52,7 +52,7 @@ async def test_it_reports_every_field() -> None:
 @pytest.mark.req("M0-W-1320", "M0-W-1604")
 @pytest.mark.parametrize(
     ("ailment", "resident"),
-    [(Ailment.OUT_OF_MEMORY, True), (Ailment.RESIDENCY_LOST, False), (Ailment.DEVICE_LOST, True)],
+    [(Ailment.OUT_OF_MEMORY, True), (Ailment.RESIDENCY_LOST, False), (Ailment.DEVICE_LOST, False)],
 )
 async def test_an_unhealthy_worker_still_answers_200_and_says_why(ailment: Ailment, resident: bool) -> None:
     async with Service() as service, await service.connect() as client:
