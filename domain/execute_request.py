@@ -11,6 +11,7 @@ MAX_JOB_ID_CHARS = 256
 MAX_PROMPT_CHARS = 32_768
 MAX_STOPS = 4
 MAX_STOP_TOKENS = 32
+MAX_STOP_CHARS = MAX_STOP_TOKENS * 1024  # no vocabulary has a token that long
 MAX_SEED = 2**64 - 1
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -101,6 +102,8 @@ def _stop(fields: FieldReader) -> tuple[str, ...]:
         fields.refuse("stop", f"max_count({MAX_STOPS})", f"has {len(stops)} entries")
     elif "" in stops:
         fields.refuse("stop", "non_empty", "has an empty entry")
+    elif (most_chars := max(map(len, stops), default=0)) > MAX_STOP_CHARS:
+        fields.refuse("stop", f"max_tokens({MAX_STOP_TOKENS})", f"has an entry of {most_chars} characters")
     elif flaw := next(filter(None, map(_text_flaw, stops)), None):
         fields.refuse("stop", *flaw)
     return stops

@@ -22,7 +22,7 @@ from ports.tracing import RequestTrace
 
 # Tokenized in less time than it takes to have a thread do it: a fifth of a millisecond, of the one to two
 # that a first token costs besides the model.
-_SHORT_PROMPT_CHARS = 256
+_SHORT_TEXT_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class JobResponse:
 
     async def _prepare(self, job: Job, client_gone: "asyncio.Task[None]") -> bool:
         """Tokenize, a long text in a thread; false where the client left before it was done."""
-        if len(job.request.prompt) <= _SHORT_PROMPT_CHARS:
+        request = job.request
+        if sum(map(len, (request.prompt, *request.stop))) <= _SHORT_TEXT_CHARS:
             self.worker.prepare(job)
             return not client_gone.done()
         preparing = asyncio.get_running_loop().run_in_executor(None, self.worker.prepare, job)

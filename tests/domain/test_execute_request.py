@@ -106,6 +106,7 @@ def test_a_value_at_the_edge_of_its_range_is_taken_as_it_is(field: str, value: o
         ("stop", "END", "type(string[])", None),
         ("stop", [1], "type(string[])", None),
         ("stop", ["a"] * 5, "max_count(4)", None),
+        ("stop", ["a" * 32_769], "max_tokens(32)", None),
         ("stop", ["a", ""], "non_empty", None),
         ("stop", ["\ud83d"], "valid_unicode", None),
         ("seed", -1, "uint64", "-1"),

@@ -107,8 +107,9 @@ class Service:
         return time.monotonic() - started_at
 
     async def until_busy(self) -> None:
-        while self.worker.is_idle:  # noqa: ASYNC110 - the worker offers no event
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(2.0):
+            while self.worker.is_idle:  # noqa: ASYNC110 - the worker offers no event
+                await asyncio.sleep(0.001)
 
     def _wire(self) -> Worker:
         clock, storyteller = SystemClock(), Storyteller(self.narrator)

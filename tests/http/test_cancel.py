@@ -1,5 +1,6 @@
 """Cancelling a job: before it starts, while it runs, twice, too late, never seen."""
 
+import json
 import threading
 import time
 from typing import Any
@@ -12,7 +13,9 @@ from tests.support.doubles import ByteTokenizer
 from tests.support.scripted_model import ScriptedModel
 
 JOB = {"job_id": "job"}
-LONG_JOB = b'{"job_id":"job","prompt":"%s"}' % (b"hi " * 100)  # not tokenized between two events of the loop
+# Not tokenized between two events of the loop.
+LONG_PROMPT = {"prompt": "hi " * 100}
+LONG_STOPS = {"prompt": "hi " * 60, "stop": ["x" * 30] * 4}
 
 
 class WaitingTokenizer(ByteTokenizer):
@@ -83,14 +86,15 @@ async def test_an_unknown_job_is_cancelled_already(job_id: str) -> None:
         assert (202, {"job_id": job_id, "status": "accepted"}) == await cancel(client, {"job_id": job_id})
 
 
-async def test_a_cancel_while_the_text_is_tokenized_counts() -> None:
+@pytest.mark.parametrize("text", [LONG_PROMPT, LONG_STOPS], ids=["prompt", "stops"])
+async def test_a_cancel_while_the_text_is_tokenized_counts(text: dict[str, object]) -> None:
     tokenizer = WaitingTokenizer()
     async with (
         Service(slow(), tokenizer=tokenizer) as service,
         await service.connect() as client,
         await service.connect() as other,
     ):
-        client.request("POST", "/execute", LONG_JOB)
+        client.request("POST", "/execute", json.dumps(JOB | text).encode())
         await service.until_busy()
         await cancel(other, JOB)
         tokenizer.may_finish.set()

@@ -1,6 +1,7 @@
 """A client that goes away, however and whenever, frees its slot within 100 ms."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from domain.worker import Limits
 from tests.http.client import Connection
 from tests.http.service import Service, pace
-from tests.http.test_cancel import LONG_JOB, WaitingTokenizer
+from tests.http.test_cancel import LONG_PROMPT, WaitingTokenizer
 from tests.support.scripted_model import ScriptedModel
 
 LIMIT_S = 0.1
@@ -77,7 +78,7 @@ async def test_while_the_text_is_tokenized(leave: Leave) -> None:
     tokenizer = WaitingTokenizer()
     async with Service(tokenizer=tokenizer) as service, await service.connect() as next_client:
         client = await service.connect()
-        client.request("POST", "/execute", LONG_JOB)
+        client.request("POST", "/execute", json.dumps({"job_id": "job"} | LONG_PROMPT).encode())
         await service.until_busy()
         elapsed_s = await seconds_to_free(service, lambda: leave(client))
         tokenizer.may_finish.set()
