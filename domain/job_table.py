@@ -1,6 +1,7 @@
 """The one table of active jobs."""
 
 from collections.abc import Sequence
+from threading import Lock
 
 from domain.errors import DuplicateJob, WorkerBusy
 from domain.job import Job
@@ -9,13 +10,14 @@ from domain.job import Job
 class JobTable:
     """Holds the jobs that occupy a slot. No queue: a job that finds none is refused.
 
-    `register` is called by the event loop alone; `release` by any thread. Each is one dictionary operation,
-    so a slot can be freed at any moment and never handed out twice.
+    `register` is called by the event loop alone; `release` by any thread, so a slot can be freed at any
+    moment and is never handed out twice.
     """
 
     def __init__(self, num_slots: int) -> None:
         self._num_slots = num_slots
         self._jobs: dict[str, Job] = {}
+        self._releasing = Lock()
 
     def check_free(self, job_id: str) -> None:
         """Refuse a job that cannot be registered now.
@@ -36,8 +38,9 @@ class JobTable:
 
     def release(self, job: Job) -> None:
         """Give the slot back. Idempotent."""
-        if self._jobs.get(job.job_id) is job:
-            del self._jobs[job.job_id]
+        with self._releasing:  # the event loop and the inference thread may come at once
+            if self._jobs.get(job.job_id) is job:
+                del self._jobs[job.job_id]
 
     def find(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)

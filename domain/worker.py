@@ -179,7 +179,7 @@ class Worker:
 
     def leave(self, job: Job) -> None:
         """The client is gone: stop the job and free its slot, wherever it stands. Idempotent."""
-        if self._jobs.find(job.job_id) is not job:
+        if self._jobs.find(job.job_id) is not job or job.state is JobState.ENDED:
             return
         if job.state is not JobState.STREAMING:
             self._jobs.release(job)

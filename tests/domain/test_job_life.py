@@ -10,6 +10,7 @@ from domain.errors import (
     ShuttingDown,
     WorkerBusy,
 )
+from domain.job import Job, JobState
 from ports.job_events import JobEnded, JobFailed, JobStarted, StopReason, TokenText
 from ports.memory import MemoryReport
 from ports.metrics import JobFigures, Outcome
@@ -284,6 +285,26 @@ def test_a_client_that_leaves_frees_the_slot_wherever_the_job_stands(moment: str
     assert not bench.model.open
     assert (1 if moment == "ended" else 0) == sum(isinstance(event, JobEnded) for event in sink.events)
     assert (0 if moment == "ended" else 1) == len(bench.narrator.named("client_disconnect"))
+
+
+@pytest.mark.req("M0-W-1611")
+def test_a_client_that_leaves_while_the_end_is_settled_changes_nothing() -> None:
+    class AskedModel(ScriptedModel):
+        def memory(self) -> MemoryReport:
+            for job in bench.jobs.active() if self.num_steps else []:
+                if job.state is JobState.ENDED:  # and its slot not free yet
+                    bench.worker.leave(job)
+                    ended_early.append(job)
+            return super().memory()
+
+    ended_early: list[Job] = []
+    bench = Bench(AskedModel())
+    sink = bench.run("job")
+
+    assert ended_early
+    assert StopReason.MAX_TOKENS == ended(sink).stop_reason
+    assert not bench.narrator.named("client_disconnect")
+    assert bench.worker.is_idle
 
 
 @pytest.mark.req("M0-W-1340")
