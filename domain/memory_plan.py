@@ -12,6 +12,7 @@ PREFILL_CHUNK_TOKENS = 128  # of a prompt at once, where a device asks for no ot
 _WORKSPACE_BYTES = 2**20  # partial results that a device's blocks hand to each other
 _ID_BYTES = 4
 _TILE_TOKENS = 128  # matrix products take activations in tiles of so many
+_LIST_ALIGNMENT = 8  # where an expert's tokens begin among those of all experts
 _FLOAT_BYTES = 4
 
 
@@ -84,29 +85,43 @@ def pages_for(num_tokens: int, *, page_tokens: int = PAGE_TOKENS) -> int:
 
 
 def _scratch_bytes(description: ModelDescription, *, chunk_tokens: int, max_sequences: int) -> int:
-    """An upper bound: every intermediate of one layer in float32, for a chunk and for a token; logits twice,
-    raw and filtered; what is noted of a sequence: its pages, and which ids it has generated.
+    """An upper bound: every intermediate of one layer in float32, for a chunk and for a token; what fills up
+    experts' lists of tokens; logits twice, raw and filtered; what is noted of a sequence: its pages, and
+    which ids it has generated.
     """
     rows = -(-chunk_tokens // _TILE_TOKENS) * _TILE_TOKENS + max_sequences
-    widest = max(_layer_floats(layer) for layer in description.layers)
-    activations = rows * (2 * description.hidden_size + widest) * _FLOAT_BYTES
+    hidden_size, layers = description.hidden_size, description.layers
+    widest = max(_layer_floats(layer, hidden_size) for layer in layers)
+    filling = max(_filling_floats(layer.feed_forward, hidden_size) for layer in layers)
+    activations = (rows * (2 * hidden_size + widest) + filling) * _FLOAT_BYTES
     logits = max_sequences * 2 * description.vocab_size * _FLOAT_BYTES
     notes = max_sequences * (description.vocab_size + pages_for(description.context_length) * _ID_BYTES)
     return align(activations) + align(logits) + align(notes) + _WORKSPACE_BYTES
 
 
-def _layer_floats(layer: Layer) -> int:
+def _layer_floats(layer: Layer, hidden_size: int) -> int:
     """Per token: Q, K, V and the attention's output, and the feed-forward's insides."""
     attention = layer.attention
     heads = 2 * attention.num_heads + 2 * attention.num_kv_heads
-    return heads * attention.head_dim + _feed_forward_floats(layer.feed_forward)
+    return heads * attention.head_dim + _feed_forward_floats(layer.feed_forward, hidden_size)
 
 
-def _feed_forward_floats(feed_forward: FeedForward) -> int:
+def _feed_forward_floats(feed_forward: FeedForward, hidden_size: int) -> int:
     match feed_forward:
         case SwiGlu():  # gate, up and their product
             return 3 * feed_forward.intermediate_size
         case Gelu():  # before and after the activation
             return 2 * feed_forward.intermediate_size
-        case Experts():  # the router's logits, and every active expert's insides
-            return feed_forward.num_experts + 3 * feed_forward.num_active * feed_forward.intermediate_size
+        case Experts():  # the router's logits, and what every active expert is given, has inside and gives
+            floats = 2 * hidden_size + 3 * feed_forward.intermediate_size
+            return feed_forward.num_experts + feed_forward.num_active * floats
+
+
+def _filling_floats(feed_forward: FeedForward, hidden_size: int) -> int:
+    """What each expert is given and has inside, of tokens that there are not: up to its list's alignment, and
+    up to a whole tile behind the last.
+    """
+    if not isinstance(feed_forward, Experts):
+        return 0
+    num_rows = _LIST_ALIGNMENT * feed_forward.num_experts + _TILE_TOKENS
+    return num_rows * (hidden_size + feed_forward.intermediate_size)

@@ -102,9 +102,10 @@ def test_scratch_space_holds_every_active_expert_of_every_row() -> None:
         model = describe(gpt_oss("expert_used_count", num_active))
         return plan_memory(model, free_bytes=2**30, gpu_device=0, path="/m.gguf").scratch_bytes
 
-    rows, float_bytes, arrays = 128 + 1, 4, 3  # a chunk and a token; gate, up and their product
+    rows, float_bytes = 128 + 1, 4  # a chunk and a token
+    floats = 2 * 64 + 3 * 128  # given and made; gate, up and their product
 
-    assert align(rows * float_bytes * arrays * 128) == scratch_bytes(3) - scratch_bytes(2)
+    assert align(rows * float_bytes * floats) == scratch_bytes(3) - scratch_bytes(2)
 
 
 def test_the_file_is_named_after_its_experts_format() -> None:

@@ -9,7 +9,7 @@ from backends.cuda.scratch import lay_out, scratch_bytes, slot_sizes
 from domain.errors import VramExhausted
 from domain.memory_plan import plan_memory
 from ports.memory import MemoryPlan
-from ports.model_description import ModelDescription
+from ports.model_description import Experts, ModelDescription
 from tests.backends.cuda.compiled import DEVICES
 from tests.backends.cuda.reference_models import reference_models, toy_models
 
@@ -37,6 +37,36 @@ def test_the_plan_has_room_for_it_on_every_device(name: str) -> None:
             }
 
             assert plan.scratch_bytes >= max(needed.values()), (context_length, needed)
+
+
+@pytest.mark.parametrize(
+    ("num_experts", "num_active", "intermediate_size", "hidden_size"),
+    [
+        (128, 8, 768, 2048),
+        (128, 4, 2880, 2880),
+        (256, 1, 64, 4096),
+        (64, 6, 1408, 2048),
+        (8, 2, 14_336, 4096),
+    ],
+)
+def test_the_plan_has_room_for_experts_of_any_shape(
+    num_experts: int, num_active: int, intermediate_size: int, hidden_size: int
+) -> None:
+    gpt_oss = MODELS["gpt-oss-20b-mxfp4"]
+    (layer, *_) = gpt_oss.layers
+    assert isinstance(layer.feed_forward, Experts)
+    experts = replace(
+        layer.feed_forward,
+        num_experts=num_experts,
+        num_active=num_active,
+        intermediate_size=intermediate_size,
+    )
+    description = replace(gpt_oss, hidden_size=hidden_size, layers=(replace(layer, feed_forward=experts),))
+    for context_length in (1, 128, 4096):
+        described = replace(description, context_length=context_length)
+        plan = plan_of(described)
+        for count in MULTIPROCESSORS:
+            assert plan.scratch_bytes >= scratch_bytes(described, plan, num_multiprocessors=count)
 
 
 @pytest.mark.parametrize("name", MODELS)
