@@ -42,8 +42,8 @@ class Stream:
     ) -> None:
         """As `copy_to_device_async`, of chunks of so many bytes at `chunk_pointers`, each a copy of its own.
 
-        One call for all: every call lets go of the interpreter lock, and to get it back among threads that
-        read files takes longer than a chunk of a megabyte is on its way.
+        One call for all: every call lets go of the interpreter lock, and to get it back from a thread that
+        builds a tokenizer meanwhile takes longer than a chunk of a megabyte is on its way.
         """
         result = driver.cuMemcpyBatchAsync(
             destinations,
@@ -60,9 +60,6 @@ class Stream:
     def copy_to_host_async(self, host_address: int, d_ptr: int, size_bytes: int) -> None:
         """As `copy_to_device_async`."""
         check(driver.cuMemcpyDtoHAsync(host_address, d_ptr, size_bytes, self.handle), "cuMemcpyDtoHAsync")
-
-    def copy_on_device_async(self, d_destination: int, d_source: int, size_bytes: int) -> None:
-        check(driver.cuMemcpyDtoDAsync(d_destination, d_source, size_bytes, self.handle), "cuMemcpyDtoDAsync")
 
     def memset_async(self, d_ptr: int, byte: int, size_bytes: int) -> None:
         check(driver.cuMemsetD8Async(d_ptr, byte, size_bytes, self.handle), "cuMemsetD8Async")
@@ -100,13 +97,6 @@ class Event:
             DeviceLost: a kernel before it failed.
         """
         check(driver.cuEventSynchronize(self.handle), "cuEventSynchronize")
-
-    def is_done(self) -> bool:
-        (status,) = driver.cuEventQuery(self.handle)
-        if status == driver.CUresult.CUDA_ERROR_NOT_READY:
-            return False
-        check((status,), "cuEventQuery")
-        return True
 
     def close(self) -> None:
         check_release(driver.cuEventDestroy(self.handle), "cuEventDestroy")

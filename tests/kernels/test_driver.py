@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.cuda.bindings import driver
 from backends.cuda.compiler import Compiler, KernelSource
 from backends.cuda.context import Context
 from backends.cuda.graph import Graph
@@ -70,16 +71,15 @@ def test_an_index_without_a_device_is_refused(context: Context) -> None:
     assert context.free_bytes() > 0
 
 
-def test_bytes_go_up_across_and_down(gpu: Gpu, pinned: PinnedBuffer) -> None:
+def test_bytes_go_up_and_down(gpu: Gpu, pinned: PinnedBuffer) -> None:
     random = np.random.default_rng(1).integers(0, 256, pinned.size_bytes, np.uint8)
-    d_first, d_second = gpu.empty(pinned.size_bytes), gpu.empty(pinned.size_bytes)
+    d_bytes = gpu.empty(pinned.size_bytes)
     pinned.array[:] = random
-    gpu.stream.copy_to_device_async(d_first, pinned.address, pinned.size_bytes)
-    gpu.stream.copy_on_device_async(d_second, d_first, pinned.size_bytes)
-    gpu.stream.memset_async(d_second, 7, 100)
+    gpu.stream.copy_to_device_async(d_bytes, pinned.address, pinned.size_bytes)
+    gpu.stream.memset_async(d_bytes, 7, 100)
     gpu.stream.synchronize()
     pinned.array[:] = 0
-    gpu.stream.copy_to_host_async(pinned.address, d_second, pinned.size_bytes)
+    gpu.stream.copy_to_host_async(pinned.address, d_bytes, pinned.size_bytes)
     gpu.stream.synchronize()
 
     assert [7] * 100 == pinned.array[:100].tolist()
@@ -98,9 +98,9 @@ def test_an_event_is_done_when_what_came_before_it_is(gpu: Gpu, event: Event) ->
     waiting.enqueue(gpu.stream)
     event.record(gpu.stream)
 
-    assert not event.is_done()
+    assert (driver.CUresult.CUDA_ERROR_NOT_READY,) == driver.cuEventQuery(event.handle)
     event.wait()
-    assert event.is_done()
+    assert (driver.CUresult.CUDA_SUCCESS,) == driver.cuEventQuery(event.handle)
 
 
 def test_a_stream_waits_for_an_event_of_another(gpu: Gpu, event: Event) -> None:
