@@ -5,6 +5,7 @@ from pathlib import Path
 
 from adapters_outbound.tokenizers.factory import build_tokenizer
 from adapters_outbound.tokenizers.hf_json import build_hf_json
+from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from ports.model_file import ModelFile
 from ports.tokenizer import Tokenizer, TokenizerKind
 
@@ -30,7 +31,7 @@ class TokenizerChoice:
         """
         if self.json_path is None:
             return build_tokenizer(file.metadata, path=file.path)
-        return build_hf_json(self.json_path)
+        return build_hf_json(self.json_path, model=MetadataReader(file.metadata, path=file.path))
 
 
 def choose_tokenizer(file: ModelFile, option: str | None) -> TokenizerChoice:

@@ -59,12 +59,13 @@ def end_of_generation_ids(
     Raises:
         ModelLoadFailed: the file names an id that does not exist.
     """
+    return end_ids_of_file(reader, vocab_size=vocab_size) | known_end_ids(control_ids)
+
+
+def end_ids_of_file(reader: MetadataReader, *, vocab_size: int) -> frozenset[int]:
+    """Those that the file names; raises as `end_of_generation_ids`."""
     named = (reader.token_id(key, vocab_size=vocab_size) for key in _ID_KEYS)
-    return (
-        frozenset(token_id for token_id in named if token_id is not None)
-        | _listed_ids(reader, vocab_size)
-        | known_end_ids(control_ids)
-    )
+    return frozenset(token_id for token_id in named if token_id is not None) | _listed_ids(reader, vocab_size)
 
 
 def known_end_ids(control_ids: Mapping[str, int]) -> frozenset[int]:

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from adapters_outbound.tokenizers.hf_decoding import read_bytes_of_token
 from adapters_outbound.tokenizers.hf_metadata import HfMetadata, read_hf_metadata
 from adapters_outbound.tokenizers.hf_side_files import read_json_object, refuse_file
+from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from ports.tokenizer import TokenizerKind
 
 
@@ -92,11 +93,16 @@ class HfJsonTokenizer:
         return b"" if token is None else self._bytes_of_token(token)
 
 
-def build_hf_json(path: str) -> HfJsonTokenizer:
+def build_hf_json(path: str, *, model: MetadataReader | None = None) -> HfJsonTokenizer:
     """Build the tokenizer of the `tokenizer.json` at `path`.
 
     BOS, EOS and the longest context are read from `tokenizer_config.json`, `special_tokens_map.json` and
-    `generation_config.json` beside it, as far as they are there.
+    `generation_config.json` beside it, as far as they are there, then from the model file. What the latter
+    names as an end of a generation is one in any case.
+
+    Args:
+        path: of the file.
+        model: the metadata of the model that the tokenizer is for, where there is one.
 
     Raises:
         ModelLoadFailed: a file is missing, broken or of a kind that is not supported; the message names it.
@@ -106,7 +112,8 @@ def build_hf_json(path: str) -> HfJsonTokenizer:
     bytes_of_token = read_bytes_of_token(content, file)
     markup, plain = _load(file), _load(file)
     plain.encode_special_tokens = True
-    return HfJsonTokenizer(markup, plain, read_hf_metadata(markup, file), bytes_of_token)
+    metadata = read_hf_metadata(markup, file, model or MetadataReader({}, path=path))
+    return HfJsonTokenizer(markup, plain, metadata, bytes_of_token)
 
 
 def _load(file: Path) -> Tokenizer:

@@ -1,4 +1,4 @@
-"""What a `tokenizer.json` and the files beside it say of a vocabulary."""
+"""What a `tokenizer.json`, the files beside it and the model file say of a vocabulary, in that order."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,8 @@ from tokenizers import Tokenizer
 
 from adapters_outbound.tokenizers.end_of_generation import known_end_ids
 from adapters_outbound.tokenizers.hf_side_files import SideFiles, read_side_files, refuse_file
+from adapters_outbound.tokenizers.metadata_reader import MetadataReader
+from adapters_outbound.tokenizers.model_file_ids import ModelFileIds, read_model_file_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,13 @@ class HfMetadata:
     model_max_context: int | None  # in tokens
 
 
-def read_hf_metadata(tokenizer: Tokenizer, path: Path) -> HfMetadata:
-    """Read the files beside `path`, and ask the tokenizer for the rest.
+def read_hf_metadata(tokenizer: Tokenizer, path: Path, model: MetadataReader) -> HfMetadata:
+    """Read the files beside `path`, and ask the tokenizer and the model file for the rest.
+
+    Args:
+        tokenizer: of the file at `path`.
+        path: of the file.
+        model: the metadata of the model file. It counts where the others say nothing.
 
     Raises:
         ModelLoadFailed: a file is broken, or names a token that does not exist.
@@ -34,24 +41,36 @@ def read_hf_metadata(tokenizer: Tokenizer, path: Path) -> HfMetadata:
             refuse_file(
                 path, f"a token with each id in eos_token_id, below {vocab_size}", actual=f"{token_id}"
             )
+    model_ids = read_model_file_ids(model, vocab_size=vocab_size)
     eos_token_id = _id_of(tokenizer, side_files.eos_token, path)
     if eos_token_id is None:
-        eos_token_id = next(iter(side_files.eos_token_ids), None)
+        eos_token_id = next(iter(side_files.eos_token_ids), model_ids.eos_token_id)
     added = tokenizer.get_added_tokens_decoder()
     ends = known_end_ids({token.content: token_id for token_id, token in added.items() if token.special})
-    ends |= {*side_files.eos_token_ids} if eos_token_id is None else {*side_files.eos_token_ids, eos_token_id}
+    ends |= model_ids.end_ids | {*side_files.eos_token_ids}
+    ends |= set() if eos_token_id is None else {eos_token_id}
     first_id = _first_id_of_a_prompt(tokenizer)
     bos_token_id = _bos_token_id(tokenizer, side_files, path)
     if bos_token_id is None and first_id not in ends:
         bos_token_id = first_id
+    if bos_token_id is None:
+        bos_token_id = model_ids.bos_token_id
     return HfMetadata(
         vocab_size=vocab_size,
         bos_token_id=bos_token_id,
         eos_token_id=eos_token_id,
         eog_token_ids=ends,
-        adds_bos=first_id is not None and first_id == bos_token_id,
+        adds_bos=bos_token_id is not None and _adds_bos(bos_token_id, first_id, side_files, model_ids),
         model_max_context=side_files.model_max_context,
     )
+
+
+def _adds_bos(
+    bos_token_id: int, first_id: int | None, side_files: SideFiles, model_ids: ModelFileIds
+) -> bool:
+    if first_id is not None:
+        return first_id == bos_token_id
+    return model_ids.adds_bos if side_files.adds_bos is None else side_files.adds_bos
 
 
 def _bos_token_id(tokenizer: Tokenizer, side_files: SideFiles, path: Path) -> int | None:

@@ -21,6 +21,7 @@ class SideFiles:
     eos_token: str | None
     bos_token_id: int | None
     eos_token_ids: tuple[int, ...]
+    adds_bos: bool | None
     model_max_context: int | None
 
 
@@ -33,7 +34,7 @@ def read_side_files(folder: Path) -> SideFiles:
     config = read_json_object(folder / _TOKENIZER_CONFIG, required=False)
     special_tokens = read_json_object(folder / _SPECIAL_TOKENS, required=False)
     generation = read_json_object(folder / _GENERATION_CONFIG, required=False)
-    length = config.get("model_max_length")
+    length, adds_bos = config.get("model_max_length"), config.get("add_bos_token")
     eos_token_id = generation.get("eos_token_id")
     eos_token_ids = eos_token_id if isinstance(eos_token_id, list) else [eos_token_id]
     return SideFiles(
@@ -41,6 +42,7 @@ def read_side_files(folder: Path) -> SideFiles:
         eos_token=_text(config.get("eos_token")) or _text(special_tokens.get("eos_token")),
         bos_token_id=_token_id(generation.get("bos_token_id")),
         eos_token_ids=tuple(token_id for token_id in map(_token_id, eos_token_ids) if token_id is not None),
+        adds_bos=adds_bos if isinstance(adds_bos, bool) else None,
         model_max_context=int(length) if isinstance(length, int | float) and 0 < length < _NO_LIMIT else None,
     )
 

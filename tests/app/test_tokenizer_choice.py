@@ -1,12 +1,16 @@
 """Which tokenizer a model gets."""
 
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
+from adapters_outbound.gguf.opener import GgufModelFileOpener
 from app.tokenizer_choice import choose_tokenizer
 from domain.errors import ModelLoadFailed
 from tests.models.memory_file import MemoryModelFile
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def file_of(architecture: str, path: Path) -> MemoryModelFile:
@@ -46,3 +50,18 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ModelLoadFailed, match=r"gone\.json"):
         choice.build(file_of("llama", tmp_path / "model.gguf"))
+
+
+@pytest.mark.req("M0-W-1360", "M0-W-1422")
+def test_a_tokenizer_without_files_beside_it_has_the_ids_that_the_model_file_names(tmp_path: Path) -> None:
+    copied = copy(ROOT / "tools/haiku/tokenizer.json", tmp_path)
+    file = GgufModelFileOpener().open(str(ROOT / "app/models/haiku-q4_k_m.gguf"))
+    embedded = choose_tokenizer(file, None).build(file)
+    named = choose_tokenizer(file, str(copied)).build(file)
+    file.close()
+
+    assert ("hf-json", 0, 1, True) == (named.kind, named.bos_token_id, named.eos_token_id, named.adds_bos)
+    assert embedded.eog_token_ids == named.eog_token_ids
+    assert embedded.encode("rain", add_bos=True, parse_special=True) == (
+        named.encode("rain", add_bos=True, parse_special=True)
+    )

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece
 from tokenizers.processors import TemplateProcessing
 
 from adapters_outbound.tokenizers.hf_json import HfJsonTokenizer, build_hf_json
+from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from domain.errors import ModelLoadFailed
 from tests.adapters_outbound.tokenizers.hf_files import (
     byte_level_tokenizer,
@@ -139,6 +142,57 @@ def test_an_end_that_the_template_adds_is_no_beginning(tmp_path: Path) -> None:
     tokenizer = built(library, tmp_path)
 
     assert (None, False) == (tokenizer.bos_token_id, tokenizer.adds_bos)
+
+
+def with_model(
+    library: Tokenizer, folder: Path, keys: dict[str, Any], **side_files: object
+) -> HfJsonTokenizer:
+    """As `built`, for a model file with `keys` of `tokenizer.ggml`."""
+    path = save(library, folder, **{name: json.dumps(content) for name, content in side_files.items()})
+    metadata = {f"tokenizer.ggml.{key}": value for key, value in keys.items()}
+    return build_hf_json(path, model=MetadataReader(metadata, path="/models/m.gguf"))
+
+
+@pytest.mark.req("M0-W-1422")
+def test_what_the_model_file_names_as_an_end_is_one_where_the_vocabulary_has_it(tmp_path: Path) -> None:
+    library = byte_level_tokenizer()
+    known = built(library, tmp_path).eog_token_ids
+    keys = {
+        "eos_token_id": 3,
+        "eot_token_id": 4,
+        "eom_token_id": 2**31,
+        "eos_token_ids": np.array([5, 2**31]),
+    }
+
+    assert known | {3, 4, 5} == with_model(library, tmp_path, keys).eog_token_ids
+
+
+def test_the_model_files_bos_and_eos_count_where_the_others_name_none(tmp_path: Path) -> None:
+    keys = {"bos_token_id": 3, "eos_token_id": 4, "add_bos_token": True}
+    alone = with_model(byte_level_tokenizer(), tmp_path, keys)
+    beside = with_model(
+        byte_level_tokenizer(),
+        tmp_path,
+        keys,
+        tokenizer_config={"add_bos_token": False},
+        generation_config={"bos_token_id": 7, "eos_token_id": 8},
+    )
+
+    assert (3, 4, True) == (alone.bos_token_id, alone.eos_token_id, alone.adds_bos)
+    assert (7, 8, False) == (beside.bos_token_id, beside.eos_token_id, beside.adds_bos)
+    assert {4, 8} <= beside.eog_token_ids
+
+
+def test_what_the_template_puts_first_counts_before_what_the_model_file_says(tmp_path: Path) -> None:
+    keys = {"bos_token_id": 3, "add_bos_token": False}
+    tokenizer = with_model(sentencepiece_tokenizer(), tmp_path, keys)
+
+    assert (1, True) == (tokenizer.bos_token_id, tokenizer.adds_bos)
+
+
+def test_a_model_file_whose_end_is_no_id_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadFailed, match=r"^/models/m\.gguf: tokenizer\.ggml\.eot_token_id: expected"):
+        with_model(byte_level_tokenizer(), tmp_path, {"eot_token_id": "<|im_end|>"})
 
 
 def test_a_limit_that_means_none_is_none(tmp_path: Path) -> None:
