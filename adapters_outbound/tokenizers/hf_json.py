@@ -8,7 +8,9 @@ from tokenizers import Tokenizer
 from adapters_outbound.tokenizers.hf_decoding import read_bytes_of_token
 from adapters_outbound.tokenizers.hf_metadata import HfMetadata, read_hf_metadata
 from adapters_outbound.tokenizers.hf_side_files import read_json_object, refuse_file
+from adapters_outbound.tokenizers.library_panics import LibraryPanic, panics_as_exceptions
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
+from domain.metadata import shown
 from ports.tokenizer import TokenizerKind
 
 
@@ -83,7 +85,8 @@ class HfJsonTokenizer:
         token_ids = [bos_token_id] if add_bos and bos_token_id is not None else []
         tokenizer = self._markup if parse_special else self._plain
         # a batch of one, since `encode` keeps the interpreter lock and would stall every stream
-        return token_ids + tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        with panics_as_exceptions():
+            return token_ids + tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
     def decode_bytes(self, token_id: int) -> bytes:
         """The bytes of one id; none for an id past the vocabulary, which padded logits can yield."""
@@ -108,12 +111,20 @@ def build_hf_json(path: str, *, model: MetadataReader | None = None) -> HfJsonTo
         ModelLoadFailed: a file is missing, broken or of a kind that is not supported; the message names it.
     """
     file = Path(path)
+    try:
+        with panics_as_exceptions():
+            return _build(file, model or MetadataReader({}, path=path))
+    except LibraryPanic as panic:
+        expected = "a tokenizer on which the tokenizers library does not fail"
+        refuse_file(file, expected, actual=shown(str(panic)), cause=panic)
+
+
+def _build(file: Path, model: MetadataReader) -> HfJsonTokenizer:
     content = read_json_object(file)
     bytes_of_token = read_bytes_of_token(content, file)
     markup, plain = _load(file), _load(file)
     plain.encode_special_tokens = True
-    metadata = read_hf_metadata(markup, file, model or MetadataReader({}, path=path))
-    return HfJsonTokenizer(markup, plain, metadata, bytes_of_token)
+    return HfJsonTokenizer(markup, plain, read_hf_metadata(markup, file, model), bytes_of_token)
 
 
 def _load(file: Path) -> Tokenizer:

@@ -1,6 +1,7 @@
 """`tokenizer.json`: the library's own ids, and what the files beside it say."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tokenizers.decoders import WordPiece
 from tokenizers.processors import TemplateProcessing
 
 from adapters_outbound.tokenizers.hf_json import HfJsonTokenizer, build_hf_json
+from adapters_outbound.tokenizers.library_panics import panics_as_exceptions
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from domain.errors import ModelLoadFailed
 from tests.adapters_outbound.tokenizers.hf_files import (
@@ -28,6 +30,14 @@ BUILDERS = [
     pytest.param(byte_level_tokenizer, id="byte-level"),
     pytest.param(sentencepiece_tokenizer, id="sentencepiece"),
 ]
+
+# names a special token that it does not define
+TEMPLATE_OF_NOTHING = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [],
+    "special_tokens": {},
+}
 
 
 @pytest.fixture(params=BUILDERS)
@@ -238,6 +248,35 @@ def test_a_broken_file_is_refused_by_name(content: bytes, expected: str, tmp_pat
     path.write_bytes(content)
 
     assert refusal_of(path).startswith(f"{path}: {expected}")
+
+
+@pytest.mark.req("M0-W-1360")
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            lambda content: content["model"].update(continuing_subword_prefix="##"), id="when it loads"
+        ),
+        pytest.param(
+            lambda content: content.update(post_processor=TEMPLATE_OF_NOTHING), id="when it encodes"
+        ),
+    ],
+)
+def test_a_file_on_which_the_library_panics_is_refused_by_name(
+    change: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    path = Path(save(byte_level_tokenizer(), tmp_path))
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+    expected = f"{path}: expected a tokenizer on which the tokenizers library does not fail, found "
+    assert refusal_of(path).startswith(expected)
+
+
+def test_what_is_no_panic_stays_what_it_is() -> None:
+    with pytest.raises(KeyboardInterrupt), panics_as_exceptions():
+        raise KeyboardInterrupt
 
 
 def test_a_decoder_whose_tokens_are_not_bytes_is_refused(tmp_path: Path) -> None:
