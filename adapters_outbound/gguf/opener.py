@@ -2,7 +2,6 @@
 
 import mmap
 import os
-import stat
 from contextlib import ExitStack
 
 from adapters_outbound.gguf.bad_file import bad_file
@@ -11,6 +10,7 @@ from adapters_outbound.gguf.header import HEADER_BYTES, read_header
 from adapters_outbound.gguf.metadata import Metadata, read_metadata
 from adapters_outbound.gguf.model_file import GgufModelFile
 from adapters_outbound.gguf.tensor_table import read_tensor_table
+from adapters_outbound.regular_file import NotRegularFile, open_regular_file
 
 # Header, metadata and tensor table together; real ones stay below 32 MiB. Bounds the time and memory that
 # validation can take.
@@ -41,6 +41,7 @@ def _open(path: str, *, min_tensors: int) -> GgufModelFile:
     descriptor = _open_regular(path)
     with ExitStack() as undo:
         undo.callback(os.close, descriptor)
+        _check_size(path, os.fstat(descriptor).st_size)
         mapping = undo.enter_context(_map(path, descriptor))
         file = _validated(path, descriptor, mapping, min_tensors=min_tensors)
         undo.pop_all()
@@ -68,17 +69,12 @@ def _check_single(path: str, metadata: Metadata) -> None:
 
 def _open_regular(path: str) -> int:
     try:
-        # O_NONBLOCK: opening a FIFO would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError) as exc:  # ValueError: NUL or a lone surrogate in the path
+        return open_regular_file(path)
+    except NotRegularFile as exc:
+        raise bad_file(path, "file", expected="a regular file", actual=str(exc)) from exc
+    except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise bad_file(path, "file", expected="a readable file", actual=str(reason)) from exc
-    try:
-        _check_regular(path, os.fstat(descriptor))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _map(path: str, descriptor: int) -> mmap.mmap:
@@ -88,19 +84,6 @@ def _map(path: str, descriptor: int) -> mmap.mmap:
         raise bad_file(path, "file", expected="a file that can be mapped", actual=str(exc)) from exc
 
 
-def _check_regular(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise bad_file(path, "file", expected="a regular file", actual=_kind(status.st_mode))
-    if status.st_size < HEADER_BYTES:
-        raise bad_file(path, "file size", expected=f"at least {HEADER_BYTES} bytes", actual=status.st_size)
-
-
-def _kind(mode: int) -> str:
-    kinds = {
-        stat.S_IFDIR: "a directory",
-        stat.S_IFIFO: "a FIFO",
-        stat.S_IFCHR: "a character device",
-        stat.S_IFBLK: "a block device",
-        stat.S_IFSOCK: "a socket",
-    }
-    return kinds.get(stat.S_IFMT(mode), "something else")
+def _check_size(path: str, size_bytes: int) -> None:
+    if size_bytes < HEADER_BYTES:
+        raise bad_file(path, "file size", expected=f"at least {HEADER_BYTES} bytes", actual=size_bytes)

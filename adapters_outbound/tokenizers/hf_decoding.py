@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_outbound.tokenizers.byte_alphabet import bytes_of
-from adapters_outbound.tokenizers.hf_side_files import refuse_file
+from adapters_outbound.tokenizers.json_file import refuse_file
 
 _BLANK = "\u2581"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from adapters_outbound.tokenizers.hf_decoding import read_bytes_of_token
 from adapters_outbound.tokenizers.hf_metadata import HfMetadata, read_hf_metadata
-from adapters_outbound.tokenizers.hf_side_files import read_json_object, refuse_file
+from adapters_outbound.tokenizers.json_file import parse_json_object, read_json_file, refuse_file
 from adapters_outbound.tokenizers.library_panics import LibraryPanic, panics_as_exceptions
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from domain.metadata import shown
@@ -120,16 +120,16 @@ def build_hf_json(path: str, *, model: MetadataReader | None = None) -> HfJsonTo
 
 
 def _build(file: Path, model: MetadataReader) -> HfJsonTokenizer:
-    content = read_json_object(file)
-    bytes_of_token = read_bytes_of_token(content, file)
-    markup, plain = _load(file), _load(file)
+    data = read_json_file(file)
+    bytes_of_token = read_bytes_of_token(parse_json_object(data, file), file)
+    markup, plain = _load(data, file), _load(data, file)
     plain.encode_special_tokens = True
     return HfJsonTokenizer(markup, plain, read_hf_metadata(markup, file, model), bytes_of_token)
 
 
-def _load(file: Path) -> Tokenizer:
+def _load(data: bytes, file: Path) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_buffer(data)
     except Exception as exc:  # the library raises nothing more specific
         refuse_file(file, "a tokenizer that the tokenizers library can load", actual=str(exc), cause=exc)
     tokenizer.no_truncation()

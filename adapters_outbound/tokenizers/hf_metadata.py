@@ -6,7 +6,8 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from adapters_outbound.tokenizers.end_of_generation import known_end_ids
-from adapters_outbound.tokenizers.hf_side_files import SideFiles, read_side_files, refuse_file
+from adapters_outbound.tokenizers.hf_side_files import SideFiles, read_side_files
+from adapters_outbound.tokenizers.json_file import refuse_file
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from adapters_outbound.tokenizers.model_file_ids import ModelFileIds, read_model_file_ids
 

@@ -1,11 +1,10 @@
 """What the files beside a `tokenizer.json` say: which tokens begin and end a text, and how long it may be."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from domain.errors import ModelLoadFailed
+from adapters_outbound.tokenizers.json_file import parse_json_object, read_json_file
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _SPECIAL_TOKENS = "special_tokens_map.json"
@@ -31,9 +30,9 @@ def read_side_files(folder: Path) -> SideFiles:
     Raises:
         ModelLoadFailed: one cannot be read or is not what it should be; the message names its path.
     """
-    config = read_json_object(folder / _TOKENIZER_CONFIG, required=False)
-    special_tokens = read_json_object(folder / _SPECIAL_TOKENS, required=False)
-    generation = read_json_object(folder / _GENERATION_CONFIG, required=False)
+    config = _read(folder / _TOKENIZER_CONFIG)
+    special_tokens = _read(folder / _SPECIAL_TOKENS)
+    generation = _read(folder / _GENERATION_CONFIG)
     length, adds_bos = config.get("model_max_length"), config.get("add_bos_token")
     eos_token_id = generation.get("eos_token_id")
     eos_token_ids = eos_token_id if isinstance(eos_token_id, list) else [eos_token_id]
@@ -47,35 +46,8 @@ def read_side_files(folder: Path) -> SideFiles:
     )
 
 
-def read_json_object(path: Path, *, required: bool = True) -> dict[str, Any]:
-    """Read a file that holds one JSON object; where it is not `required`, a missing one is empty.
-
-    Raises:
-        ModelLoadFailed: it cannot be read or holds something else; the message names its path.
-    """
-    if not required and not path.exists():
-        return {}
-    try:
-        content: object = json.loads(path.read_bytes())
-    except OSError as exc:
-        refuse_file(path, "a file that can be read", actual=exc.strerror or str(exc), cause=exc)
-    except ValueError as exc:
-        refuse_file(path, "JSON in UTF-8", actual=str(exc), cause=exc)
-    except RecursionError as exc:
-        refuse_file(path, "JSON in UTF-8", actual="JSON nested too deeply", cause=exc)
-    if not isinstance(content, dict):
-        refuse_file(path, "a JSON object", actual=type(content).__name__)
-    return content
-
-
-def refuse_file(path: Path, expected: str, *, actual: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the failure that says that the file at `path` is not as `expected`."""
-    raise ModelLoadFailed(
-        f"{path}: expected {expected}, found {actual}",
-        model_path=str(path),
-        expected=expected,
-        actual=actual,
-    ) from cause
+def _read(path: Path) -> dict[str, Any]:
+    return parse_json_object(read_json_file(path, required=False), path)
 
 
 def _text(token: object) -> str | None:

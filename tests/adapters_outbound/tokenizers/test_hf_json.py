@@ -1,6 +1,7 @@
 """`tokenizer.json`: the library's own ids, and what the files beside it say."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tokenizers.decoders import WordPiece
 from tokenizers.processors import TemplateProcessing
 
 from adapters_outbound.tokenizers.hf_json import HfJsonTokenizer, build_hf_json
+from adapters_outbound.tokenizers.json_file import MAX_JSON_BYTES
 from adapters_outbound.tokenizers.library_panics import panics_as_exceptions
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from domain.errors import ModelLoadFailed
@@ -226,6 +228,41 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
 
     assert f"{path}: expected a file that can be read, found No such file or directory" == refusal_of(path)
+
+
+@pytest.mark.req("M0-W-1360")
+@pytest.mark.parametrize("name", ["tokenizer.json", "generation_config.json"])
+def test_a_fifo_is_refused_without_waiting_for_its_writer(name: str, tmp_path: Path) -> None:
+    path = Path(save(byte_level_tokenizer(), tmp_path))
+    fifo = tmp_path / name
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
+
+    assert f"{fifo}: expected a regular file, found a FIFO" == refusal_of(path)
+
+
+@pytest.mark.req("M0-W-1360")
+def test_a_device_that_never_ends_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.symlink_to("/dev/zero")
+
+    assert f"{path}: expected a regular file, found a character device" == refusal_of(path)
+
+
+@pytest.mark.req("M0-W-1360")
+def test_a_file_that_is_too_large_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # sparse
+
+    assert f"{path}: expected a file of at most {MAX_JSON_BYTES} bytes, found a larger one" == refusal_of(
+        path
+    )
+
+
+@pytest.mark.req("M0-W-1360")
+def test_a_path_that_no_system_takes_is_refused() -> None:
+    assert "expected a file that can be read, found embedded null byte" in refusal_of(Path("m\0.json"))
 
 
 @pytest.mark.req("M0-W-1360")
