@@ -1,5 +1,6 @@
 """What a `tokenizer.json`, the files beside it and the model file say of a vocabulary, in that order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from adapters_outbound.tokenizers.hf_side_files import SideFiles, read_side_file
 from adapters_outbound.tokenizers.json_file import refuse_file
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
 from adapters_outbound.tokenizers.model_file_ids import ModelFileIds, read_model_file_ids
+from domain.metadata import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,11 @@ def read_hf_metadata(tokenizer: Tokenizer, path: Path, model: MetadataReader) ->
         ModelLoadFailed: a file is broken, or names a token that does not exist.
     """
     side_files = read_side_files(path.parent)
-    vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-    for token_id in side_files.eos_token_ids:
-        if not 0 <= token_id < vocab_size:
-            refuse_file(
-                path, f"a token with each id in eos_token_id, below {vocab_size}", actual=f"{token_id}"
-            )
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    vocab_size = max(vocabulary.values(), default=-1) + 1
+    _check_ids(side_files, vocab_size, path)
     model_ids = read_model_file_ids(model, vocab_size=vocab_size)
-    eos_token_id = _id_of(tokenizer, side_files.eos_token, path)
+    eos_token_id = _id_of(vocabulary, side_files.eos_token, path)
     if eos_token_id is None:
         eos_token_id = next(iter(side_files.eos_token_ids), model_ids.eos_token_id)
     added = tokenizer.get_added_tokens_decoder()
@@ -51,7 +50,9 @@ def read_hf_metadata(tokenizer: Tokenizer, path: Path, model: MetadataReader) ->
     ends |= model_ids.end_ids | {*side_files.eos_token_ids}
     ends |= set() if eos_token_id is None else {eos_token_id}
     first_id = _first_id_of_a_prompt(tokenizer)
-    bos_token_id = _bos_token_id(tokenizer, side_files, path)
+    bos_token_id = _id_of(vocabulary, side_files.bos_token, path)
+    if bos_token_id is None:
+        bos_token_id = side_files.bos_token_id
     if bos_token_id is None and first_id not in ends:
         bos_token_id = first_id
     if bos_token_id is None:
@@ -74,20 +75,25 @@ def _adds_bos(
     return model_ids.adds_bos if side_files.adds_bos is None else side_files.adds_bos
 
 
-def _bos_token_id(tokenizer: Tokenizer, side_files: SideFiles, path: Path) -> int | None:
-    bos_token_id = _id_of(tokenizer, side_files.bos_token, path)
-    if bos_token_id is None and side_files.bos_token_id is not None:
-        known = tokenizer.id_to_token(side_files.bos_token_id) if side_files.bos_token_id >= 0 else None
-        bos_token_id = None if known is None else side_files.bos_token_id
-    return bos_token_id
+def _check_ids(side_files: SideFiles, vocab_size: int, path: Path) -> None:
+    bos_token_id = side_files.bos_token_id
+    named = {
+        "eos_token_id": side_files.eos_token_ids,
+        "bos_token_id": () if bos_token_id is None else (bos_token_id,),
+    }
+    for key, token_ids in named.items():
+        for token_id in token_ids:
+            if not 0 <= token_id < vocab_size:
+                expected = f"a token with each id in {key}, below {vocab_size}"
+                refuse_file(path, expected, actual=shown(token_id))
 
 
-def _id_of(tokenizer: Tokenizer, token: str | None, path: Path) -> int | None:
+def _id_of(vocabulary: Mapping[str, int], token: str | None, path: Path) -> int | None:
     if token is None:
         return None
-    token_id = tokenizer.token_to_id(token)
+    token_id = vocabulary.get(token)
     if token_id is None:
-        refuse_file(path, f"the token {token!r}, which a file beside it names", actual="no such token")
+        refuse_file(path, f"the token {shown(token)}, which a file beside it names", actual="no such token")
     return token_id
 
 

@@ -343,6 +343,24 @@ def test_a_decoder_whose_tokens_are_not_bytes_is_refused(tmp_path: Path) -> None
             "tokenizer.json: expected a token with each id in eos_token_id, below",
             id="an unknown id",
         ),
+        pytest.param(
+            "generation_config",
+            '{"bos_token_id": 4294967296}',
+            "tokenizer.json: expected a token with each id in bos_token_id, below",
+            id="an id of more than 32 bits",
+        ),
+        pytest.param(
+            "generation_config",
+            '{"bos_token_id": -1}',
+            "tokenizer.json: expected a token with each id in bos_token_id, below",
+            id="an id below zero",
+        ),
+        pytest.param(
+            "tokenizer_config",
+            '{"eos_token": "\\ud800"}',
+            "tokenizer.json: expected the token '\\ud800', which a file beside it names",
+            id="a token that is no text",
+        ),
     ],
 )
 def test_a_file_beside_it_that_does_not_hold_is_refused(
