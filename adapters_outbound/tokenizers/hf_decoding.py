@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters_outbound.tokenizers.byte_alphabet import bytes_of
 from adapters_outbound.tokenizers.json_file import refuse_file
+from domain.metadata import shown
 
 _BLANK = "\u2581"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -31,7 +32,7 @@ def read_bytes_of_token(content: dict[str, Any], path: Path) -> Callable[[str], 
         refuse_file(
             path,
             "a decoder of ByteLevel, or of Metaspace or Replace with or without ByteFallback",
-            actual=", ".join(sorted(kinds)) or "none",
+            actual=shown(", ".join(sorted(kinds))) if kinds else "none",
         )
     if "ByteLevel" in kinds:
         return bytes_of

@@ -131,7 +131,8 @@ def _load(data: bytes, file: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_buffer(data)
     except Exception as exc:  # the library raises nothing more specific
-        refuse_file(file, "a tokenizer that the tokenizers library can load", actual=str(exc), cause=exc)
+        expected = "a tokenizer that the tokenizers library can load"
+        refuse_file(file, expected, actual=shown(str(exc)), cause=exc)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -33,6 +33,7 @@ BUILDERS = [
     pytest.param(sentencepiece_tokenizer, id="sentencepiece"),
 ]
 
+LONG = "\x1b[31m\n\u202e" + "x" * 100_000  # and what a terminal would act on
 # names a special token that it does not define
 TEMPLATE_OF_NOTHING = {
     "type": "TemplateProcessing",
@@ -320,7 +321,34 @@ def test_a_decoder_whose_tokens_are_not_bytes_is_refused(tmp_path: Path) -> None
     library = byte_level_tokenizer()
     library.decoder = WordPiece()
 
-    assert refusal_of(Path(save(library, tmp_path))).endswith("ByteFallback, found WordPiece")
+    assert refusal_of(Path(save(library, tmp_path))).endswith("ByteFallback, found 'WordPiece'")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"decoder": {"type": LONG}}, id="the kind of the decoder"),
+        pytest.param({"version": LONG}, id="what the library quotes"),
+    ],
+)
+def test_text_of_the_file_is_quoted_and_cut_before_it_goes_into_a_message(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    path = Path(save(byte_level_tokenizer(), tmp_path))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    message = refusal_of(path).removeprefix(str(path))
+    assert message.isprintable()
+    assert len(message) < 250
+
+
+def test_a_token_that_a_file_beside_it_names_is_quoted_and_cut(tmp_path: Path) -> None:
+    config = json.dumps({"bos_token": LONG})
+    path = Path(save(byte_level_tokenizer(), tmp_path, tokenizer_config=config))
+
+    message = refusal_of(path).removeprefix(str(path))
+    assert message.isprintable()
+    assert len(message) < 250
 
 
 @pytest.mark.req("M0-W-1360")
