@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from adapters_outbound.tokenizers.hf_decoding import read_bytes_of_token
 from adapters_outbound.tokenizers.hf_metadata import HfMetadata, read_hf_metadata
+from adapters_outbound.tokenizers.hf_unknown import check_unknown
 from adapters_outbound.tokenizers.json_file import parse_json_object, read_json_file, refuse_file
 from adapters_outbound.tokenizers.library_panics import LibraryPanic, panics_as_exceptions
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
@@ -121,8 +122,10 @@ def build_hf_json(path: str, *, model: MetadataReader | None = None) -> HfJsonTo
 
 def _build(file: Path, model: MetadataReader) -> HfJsonTokenizer:
     data = read_json_file(file)
-    bytes_of_token = read_bytes_of_token(parse_json_object(data, file), file)
+    content = parse_json_object(data, file)
+    bytes_of_token = read_bytes_of_token(content, file)
     markup, plain = _load(data, file), _load(data, file)
+    check_unknown(markup, content, file)
     plain.encode_special_tokens = True
     return HfJsonTokenizer(markup, plain, read_hf_metadata(markup, file, model), bytes_of_token)
 

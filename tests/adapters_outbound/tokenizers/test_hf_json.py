@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer
-from tokenizers.decoders import WordPiece
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.decoders import Metaspace
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import Model, Unigram, WordLevel, WordPiece
+from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 
 from adapters_outbound.tokenizers.hf_json import HfJsonTokenizer, build_hf_json
@@ -319,7 +323,7 @@ def test_what_is_no_panic_stays_what_it_is() -> None:
 
 def test_a_decoder_whose_tokens_are_not_bytes_is_refused(tmp_path: Path) -> None:
     library = byte_level_tokenizer()
-    library.decoder = WordPiece()
+    library.decoder = WordPieceDecoder()
 
     assert refusal_of(Path(save(library, tmp_path))).endswith("ByteFallback, found 'WordPiece'")
 
@@ -340,6 +344,40 @@ def test_text_of_the_file_is_quoted_and_cut_before_it_goes_into_a_message(
     message = refusal_of(path).removeprefix(str(path))
     assert message.isprintable()
     assert len(message) < 250
+
+
+@pytest.mark.req("M0-W-1360")
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(Unigram([("a", -1.0)]), id="Unigram"),
+        pytest.param(Unigram([("a", -1.0)], byte_fallback=True), id="Unigram, bytes for unknown"),
+        pytest.param(WordLevel({"a": 0}, unk_token="<unk>"), id="WordLevel"),  # noqa: S106 no password
+        pytest.param(WordPiece({"a": 0}, unk_token="<unk>"), id="WordPiece"),  # noqa: S106 no password
+    ],
+)
+def test_a_model_that_fails_on_unknown_text_is_refused(model: Model, tmp_path: Path) -> None:
+    library = Tokenizer(model)
+    library.decoder = Metaspace()
+
+    with pytest.raises(Exception, match=r"unk_id|\[UNK\]"):
+        library.encode("b")
+    assert "expected a token for what is unknown, which " in refusal_of(Path(save(library, tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(Unigram([("<unk>", 0.0), ("a", -1.0)], unk_id=0), id="with a token for unknown text"),
+        pytest.param(Unigram([(byte, -1.0) for byte in ByteLevel.alphabet()]), id="of all bytes"),
+    ],
+)
+def test_a_model_that_fails_on_no_text_is_built(model: Model, tmp_path: Path) -> None:
+    library = Tokenizer(model)
+    library.pre_tokenizer, library.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+
+    expected = library.encode("b \U00012031").ids
+    assert expected == built(library, tmp_path).encode("b \U00012031", add_bos=False, parse_special=True)
 
 
 def test_a_token_that_a_file_beside_it_names_is_quoted_and_cut(tmp_path: Path) -> None:
