@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from adapters_outbound.tokenizers.gguf_bpe import build_gguf_bpe
 from adapters_outbound.tokenizers.gguf_sentencepiece import build_gguf_sentencepiece
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
+from domain.metadata import shown
 from ports.model_file import MetadataValue
 from ports.tokenizer import Tokenizer
 
@@ -29,5 +30,5 @@ def build_tokenizer(metadata: Mapping[str, MetadataValue], *, path: str) -> Toke
     reader = MetadataReader(metadata, path=path)
     name = reader.text(_KEY)
     if name not in _BUILDERS:
-        reader.refuse(_KEY, f"one of {', '.join(sorted(_BUILDERS))}", actual=repr(name))
+        reader.refuse(_KEY, f"one of {', '.join(sorted(_BUILDERS))}", actual=shown(name))
     return _BUILDERS[name](reader)

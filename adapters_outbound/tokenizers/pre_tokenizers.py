@@ -11,6 +11,7 @@ from tokenizers.pre_tokenizers import ByteLevel, PreTokenizer, Sequence, Split
 
 from adapters_outbound.tokenizers import pre_tokenizer_patterns as patterns
 from adapters_outbound.tokenizers.metadata_reader import MetadataReader
+from domain.metadata import shown
 
 _KEY = "tokenizer.ggml.pre"
 
@@ -77,5 +78,5 @@ def read_pre_tokenizer_rule(reader: MetadataReader) -> PreTokenizerRule:
     """
     name = reader.text(_KEY)
     if name not in PRE_TOKENIZER_RULES:
-        reader.refuse(_KEY, f"one of {', '.join(sorted(PRE_TOKENIZER_RULES))}", actual=repr(name))
+        reader.refuse(_KEY, f"one of {', '.join(sorted(PRE_TOKENIZER_RULES))}", actual=shown(name))
     return PRE_TOKENIZER_RULES[name]

@@ -210,6 +210,16 @@ def test_a_setting_that_no_such_model_can_have_is_named(key: str, value: Metadat
     assert f"llama.{key}" == refused(llama(**{key: value}))["check"]
 
 
+def test_a_name_too_long_for_one_is_refused_and_not_shown() -> None:
+    file = llama()
+    file.metadata["general.name"] = "x" * 256
+    assert "x" * 256 == describe(file).name
+
+    file.metadata["general.name"] = "x" * 257
+    expected = {"check": "general.name", "expected": "at most 256 characters", "actual": "257 characters"}
+    assert expected.items() <= refused(file).items()
+
+
 def test_heads_that_do_not_divide_the_width_need_a_size_of_their_own() -> None:
     file = llama(attention__head_count=5)
     del file.metadata["llama.attention.key_length"]

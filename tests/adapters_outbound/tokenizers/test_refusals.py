@@ -135,6 +135,15 @@ def test_an_unknown_pre_tokenizer_is_told_all_that_are_known() -> None:
     assert re.search(r"one of .*gpt-2, .*llama-bpe, .*qwen2, .*, found 'gpt-5'$", message)
 
 
+@pytest.mark.parametrize("key", ["model", "pre"])
+def test_a_name_of_the_file_is_cut_before_it_goes_into_a_message(key: str) -> None:
+    message = refusal_of(metadata_of(keys={key: "\u202e" + "x" * 2**20})).message
+
+    assert message.isprintable()
+    assert len(message) < 1_500  # most of it what is known
+    assert "x" * 70 in message
+
+
 def test_the_facts_are_there_for_programs_too() -> None:
     expected = {"model_path": PATH, "key": "tokenizer.ggml.eos_token_id", "expected": f"a token id below {N}"}
 
