@@ -16,6 +16,9 @@ from ports.model_file import MetadataValue
 MAX_KEY_BYTES = 65_535
 MAX_STRING_BYTES = 16 * 1024 * 1024
 MAX_ALIGNMENT_BYTES = 64 * 1024
+# In all arrays together. Of text, each costs ten times its 8 bytes in the file. Real vocabularies stay below
+# 300,000 tokens, with as many types and scores, and 600,000 merges.
+MAX_ITEMS = 4_000_000
 
 _U32, _BOOL, _STRING, _ARRAY = 4, 7, 8, 9
 _DTYPES: dict[int, np.dtype[np.generic]] = {
@@ -40,11 +43,12 @@ def read_metadata(cursor: Cursor, num_pairs: int) -> Metadata:
     """Read `num_pairs` keys with their values.
 
     Raises:
-        ModelLoadFailed: a key is there twice, a length is beyond the end, a type is unknown, or text is no
-            UTF-8.
+        ModelLoadFailed: a key is there twice, a length is beyond the end, a type is unknown, text is no
+            UTF-8, or the arrays have too many items.
     """
     values: dict[str, MetadataValue] = {}
     alignment_bytes = 32
+    num_items = 0
     for i in range(num_pairs):
         start = cursor.position
         key = cursor.name(f"key of pair {i}", longest=MAX_KEY_BYTES)
@@ -52,9 +56,10 @@ def read_metadata(cursor: Cursor, num_pairs: int) -> Metadata:
             raise cursor.fail(f"key of pair {i}", "a key not used before", quoted(key), start)
         type_start = cursor.position
         value_type = cursor.u32(f"type of {quoted(key)}")
-        values[key] = _read_value(cursor, value_type, quoted(key))
+        value = values[key] = _read_value(cursor, value_type, quoted(key), most_items=MAX_ITEMS - num_items)
+        num_items += len(value) if isinstance(value, list | np.ndarray) else 0
         if key == "general.alignment":
-            alignment_bytes = _alignment(cursor, value_type, values[key], type_start)
+            alignment_bytes = _alignment(cursor, value_type, value, type_start)
     return Metadata(values, alignment_bytes)
 
 
@@ -67,11 +72,11 @@ def _alignment(cursor: Cursor, value_type: int, value: MetadataValue, type_start
     return value
 
 
-def _read_value(cursor: Cursor, value_type: int, field: str) -> MetadataValue:
+def _read_value(cursor: Cursor, value_type: int, field: str, *, most_items: int) -> MetadataValue:
     if value_type == _STRING:
         return cursor.string(field, longest=MAX_STRING_BYTES)
     if value_type == _ARRAY:
-        return _read_array(cursor, field)
+        return _read_array(cursor, field, most_items=most_items)
     if value_type not in _DTYPES:
         raise cursor.fail(f"type of {field}", "0 to 12", value_type, cursor.position - 4)
     numbers = _read_numbers(cursor, value_type, 1, field)
@@ -79,7 +84,7 @@ def _read_value(cursor: Cursor, value_type: int, field: str) -> MetadataValue:
     return number
 
 
-def _read_array(cursor: Cursor, field: str) -> list[str] | NDArray[np.generic]:
+def _read_array(cursor: Cursor, field: str, *, most_items: int) -> list[str] | NDArray[np.generic]:
     start = cursor.position
     item_type = cursor.u32(f"item type of {field}")
     count = cursor.u64(f"item count of {field}")
@@ -90,6 +95,9 @@ def _read_array(cursor: Cursor, field: str) -> list[str] | NDArray[np.generic]:
     if count * item_bytes > cursor.remaining_bytes:
         most = cursor.remaining_bytes // item_bytes
         raise cursor.fail(f"item count of {field}", f"at most {most}, for so many fit", count, start + 4)
+    if count > most_items:
+        expected = f"at most {most_items}, for all arrays may have {MAX_ITEMS} items together"
+        raise cursor.fail(f"item count of {field}", expected, count, start + 4)
     return (
         _read_strings(cursor, count, field)
         if item_type == _STRING

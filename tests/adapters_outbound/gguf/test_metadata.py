@@ -3,11 +3,15 @@
 import math
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from adapters_outbound.gguf.metadata import MAX_ITEMS
 from adapters_outbound.gguf.model_file import GgufModelFile
+from adapters_outbound.gguf.opener import GgufModelFileOpener
+from domain.errors import ModelLoadFailed
 from tests.adapters_outbound.gguf.gguf_bytes import (
     ARRAY,
     BOOL,
@@ -214,3 +218,24 @@ def test_an_array_count_that_cannot_fit_is_refused(refusal: Refusal, item_type: 
 
     assert "item count of 'key' at byte 43: expected at most" in error.message
     assert f"got {count}" in error.message
+
+
+def test_more_items_than_any_vocabulary_has_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(with_pair(pair("key", ARRAY, array(STRING, [], count=MAX_ITEMS + 1))))
+    with path.open("r+b") as file:
+        file.truncate(2**40)  # sparse: as many empty strings as one likes
+
+    expected = f"at most {MAX_ITEMS}, for all arrays may have {MAX_ITEMS} items together, got {MAX_ITEMS + 1}"
+    with pytest.raises(ModelLoadFailed, match=f"item count of 'key' at byte 43: expected {expected}"):
+        GgufModelFileOpener().open(str(path))
+
+
+def test_the_items_of_all_arrays_are_counted_together(open_bytes: Open, refusal: Refusal) -> None:
+    half = [bytes(MAX_ITEMS // 2)]
+    arrays = [pair(key, ARRAY, array(U8, half, count=MAX_ITEMS // 2)) for key in ("a", "b")]
+
+    assert MAX_ITEMS // 2 == len(open_bytes(with_pair(*arrays)).metadata["b"])  # type: ignore[arg-type]  # so
+    error = refusal(with_pair(*arrays, pair("c", ARRAY, array(U8, [b"\0"]))))
+    assert "item count of 'c' at byte" in error.message
+    assert f"expected at most 0, for all arrays may have {MAX_ITEMS} items together, got 1" in error.message
