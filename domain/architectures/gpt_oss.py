@@ -8,7 +8,7 @@ from domain.architectures.parts import assemble, linear, rms_norm
 from domain.architectures.rope import read_rope, read_yarn
 from domain.architectures.settings import read_rms_norm_eps, read_settings
 from domain.architectures.tensor_roles import TensorRoles
-from domain.metadata import refusal, require_float, require_int, require_str
+from domain.metadata import refusal, require_int, require_str
 from ports.model_description import (
     Attention,
     ClampedSwiGlu,
@@ -29,6 +29,7 @@ _NEVER_DEFAULTED = (
     "attention.head_count_kv",
     "attention.key_length",
     "attention.value_length",
+    "rope.freq_base",
 )  # a default made for other models would be wrong here, and quietly so
 
 
@@ -46,9 +47,6 @@ class _Reader:
                 raise refusal(file, f"{architecture}.{key}", expected="a number", actual="no such key")
         self._file = file
         self._architecture = architecture
-        require_float(
-            file, f"{architecture}.rope.freq_base", above=1.0, maximum=1e15
-        )  # YaRN divides by its log
         self._settings = read_settings(file, architecture)
         self._eps = read_rms_norm_eps(file, architecture)
         self._window = self._count("attention.sliding_window", maximum=2**32)

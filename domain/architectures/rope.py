@@ -17,6 +17,7 @@ from ports.model_description import LinearScaling, Rope, RopePairing, Yarn
 from ports.model_file import ModelFile
 
 _FREQUENCY_FACTORS = "rope_freqs.weight"
+_SMALLEST_FACTOR = 1e-6  # real ones are above 1; divided by much less, frequencies are infinite
 
 
 def read_rope(
@@ -35,7 +36,8 @@ def read_rope(
     """
     rotary_dim = _rotary_dim(file, f"{architecture}.rope.dimension_count", head_dim)
     theta_key = f"{architecture}.rope.freq_base"
-    theta = optional_float(file, theta_key, default=10_000.0, above=0.0, maximum=1e15)
+    # a base below 1 turns later pairs faster, up to infinity; YaRN divides by its logarithm
+    theta = optional_float(file, theta_key, default=10_000.0, above=1.0, maximum=1e15)
     factors = None
     if roles.has(_FREQUENCY_FACTORS):
         factors = roles.vector(_FREQUENCY_FACTORS, length=rotary_dim // 2)
@@ -55,8 +57,9 @@ def read_linear_scaling(file: ModelFile, architecture: str) -> LinearScaling | N
     if factor_key not in file.metadata:
         factor_key = f"{architecture}.rope.scale_linear"  # as old files have it
     factor = optional_float(file, factor_key, default=1.0, above=-1.0, maximum=1e6)
-    if factor < 0:
-        raise refusal(file, factor_key, expected="a positive number, or 0 for none", actual=str(factor))
+    if factor != 0 and factor < _SMALLEST_FACTOR:
+        expected = f"at least {_SMALLEST_FACTOR}, or 0 for none"
+        raise refusal(file, factor_key, expected=expected, actual=str(factor))
     return None if scaling == "none" or factor in (0.0, 1.0) else LinearScaling(factor)
 
 
@@ -74,7 +77,7 @@ def read_yarn(file: ModelFile, architecture: str) -> Yarn:
         value = optional_float(file, key, default=1.0, above=-1e9, maximum=1e9)
         if value != 1.0:
             raise refusal(file, key, expected="1.0 or no such key", actual=str(value))
-    factor = require_float(file, f"{prefix}.factor", above=0.0, maximum=1e6)
+    factor = require_float(file, f"{prefix}.factor", above=_SMALLEST_FACTOR, maximum=1e6)
     original_key = f"{prefix}.original_context_length"
     return Yarn(
         factor=factor,
