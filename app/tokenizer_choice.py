@@ -39,6 +39,7 @@ def choose_tokenizer(file: ModelFile, option: str | None) -> TokenizerChoice:
     if option is not None:
         return TokenizerChoice(option, "--tokenizer names it")
     beside = Path(file.path).with_name("tokenizer.json")
-    if file.metadata.get("general.architecture") in _PREFER_FILE_BESIDE and beside.is_file():
+    architecture = file.metadata.get("general.architecture")
+    if isinstance(architecture, str) and architecture in _PREFER_FILE_BESIDE and beside.is_file():
         return TokenizerChoice(str(beside), "a gpt-oss model has a tokenizer.json beside it")
     return TokenizerChoice(None, "the model file embeds its tokenizer")

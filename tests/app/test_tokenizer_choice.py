@@ -44,6 +44,13 @@ def test_the_option_comes_first_then_the_file_beside_a_gpt_oss_model(
     assert choice.reason
 
 
+def test_an_architecture_that_is_no_text_is_none_that_prefers_the_file(tmp_path: Path) -> None:
+    file = file_of("gpt-oss", tmp_path / "model.gguf")
+    file.metadata["general.architecture"] = ["gpt-oss"]
+
+    assert "gguf-bpe" == choose_tokenizer(file, None).kind
+
+
 @pytest.mark.req("M0-W-1360")
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
     choice = choose_tokenizer(file_of("llama", tmp_path / "model.gguf"), str(tmp_path / "gone.json"))
