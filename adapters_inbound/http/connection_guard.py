@@ -20,18 +20,21 @@ class ConnectionLimits:
     max_pipelined: int = 16  # requests waiting behind the one being answered
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to what never becomes a request."""
+
+    status: int
+    message: str
+
+
+_TOO_LARGE = Refusal(431, "the headers are too large")
+_NO_UPGRADE = Refusal(400, "this is HTTP/1.1: send a body without an Upgrade header")
+_OLD_VERSION = Refusal(400, "this is HTTP/1.1 and HTTP/1.0")
+
+
 class HeadRefused(Exception):
-    """Stops the parser, which then has the request answered with `status`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-_TOO_LARGE = HeadRefused(431, "the headers are too large")
-_NO_UPGRADE = HeadRefused(400, "this is HTTP/1.1: send a body without an Upgrade header")
-_OLD_VERSION = HeadRefused(400, "this is HTTP/1.1 and HTTP/1.0")
+    """Stops the parser. New for every raise: its traceback holds the connection, and all that it has read."""
 
 
 class ConnectionGuard(HttpToolsProtocol):
@@ -50,7 +53,7 @@ class ConnectionGuard(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._refusal: HeadRefused | None = None
+        self._refusal: Refusal | None = None
         self._unanswered: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
@@ -111,7 +114,7 @@ class ConnectionGuard(HttpToolsProtocol):
         if any(cycle.response_started for cycle in self._still_unanswered()):
             self.transport.abort()
             return
-        refusal = self._refusal or HeadRefused(400, msg)
+        refusal = self._refusal or Refusal(400, msg)
         reply = protocol_error(refusal.status, refusal.message, self._ids.correlation_id())
         self.transport.write(reply.http11())
         self.transport.close()
@@ -124,9 +127,9 @@ class ConnectionGuard(HttpToolsProtocol):
         if self._head_bytes > self._limits.max_head_bytes:
             self._refuse(_TOO_LARGE)
 
-    def _refuse(self, refusal: HeadRefused) -> NoReturn:
+    def _refuse(self, refusal: Refusal) -> NoReturn:
         self._refusal = refusal
-        raise refusal
+        raise HeadRefused
 
     def _still_unanswered(self) -> list[RequestResponseCycle]:
         return [cycle for cycle in self._unanswered if not cycle.response_complete]

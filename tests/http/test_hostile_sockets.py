@@ -1,12 +1,13 @@
 """Sockets of people who mean no good, or speak something else."""
 
 import asyncio
+import gc
 import time
 from contextlib import suppress
 
 import pytest
 
-from adapters_inbound.http.connection_guard import ConnectionLimits
+from adapters_inbound.http.connection_guard import ConnectionGuard, ConnectionLimits
 from tests.http.client import Connection
 from tests.http.service import Service, pace
 from tests.support.scripted_model import ScriptedModel
@@ -168,3 +169,28 @@ async def test_an_upgrade_with_a_body_is_refused_since_the_body_cannot_be_read()
 
     assert 400 == reply.status
     assert "Upgrade" in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(b"GET /health HTTP/1.1\r\nx: " + b"y" * 40_000 + b"\r\n\r\n", id="too-large"),
+        pytest.param(b"GET /health HTTP/2.0\r\nhost: w\r\n\r\n", id="version"),
+        pytest.param(b"nonsense\r\n\r\n", id="nonsense"),
+    ],
+)
+async def test_nothing_of_a_refused_connection_is_kept(refused: bytes) -> None:
+    async with Service() as service:
+        for _ in range(5):
+            async with await service.connect() as client:
+                client.send(refused)
+                assert (await client.reply()).status in (400, 431)
+                assert await client.closed()
+        async with asyncio.timeout(5):
+            while num_guards_alive():  # noqa: ASYNC110 - the collector offers no event
+                await asyncio.sleep(0.01)
+
+
+def num_guards_alive() -> int:
+    gc.collect()
+    return sum(type(each) is ConnectionGuard for each in gc.get_objects())
