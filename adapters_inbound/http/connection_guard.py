@@ -1,6 +1,7 @@
 """One connection, with the limits that uvicorn lacks."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ class ConnectionLimits:
     head_timeout_s: float = 30.0  # from connecting, or from a request's first byte, to the end of its headers
     max_head_bytes: int = 32 * 1024  # target, header names and values; trailers count as well
     keep_alive_s: float = 75.0  # between two requests
-    max_pipelined: int = 16  # requests waiting behind the one being answered
+    max_pipelined: int = 64  # requests waiting behind the one being answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Refusal:
 _TOO_LARGE = Refusal(431, "the headers are too large")
 _NO_UPGRADE = Refusal(400, "this is HTTP/1.1: send a body without an Upgrade header")
 _OLD_VERSION = Refusal(400, "this is HTTP/1.1 and HTTP/1.0")
+_TOO_MANY = Refusal(400, "too many requests wait for their answers on this connection")
 
 
 class HeadRefused(Exception):
@@ -41,6 +43,7 @@ class ConnectionGuard(HttpToolsProtocol):
     """uvicorn's protocol, bounded.
 
     - A head that takes too long closes the connection; one that grows too large is answered with 431.
+    - More requests than keep a connection busy are refused: one read from the socket brings thousands.
     - What cannot be parsed is answered in the worker's envelope, and never into the middle of a response.
     - A lost connection is reported to every request on it. uvicorn tells only the latest, so a stream with a
       pipelined request behind it would run on for nobody.
@@ -54,7 +57,7 @@ class ConnectionGuard(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._refusal: Refusal | None = None
-        self._unanswered: list[RequestResponseCycle] = []
+        self._unanswered: deque[RequestResponseCycle] = deque()  # in order; the first is being answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
         super().connection_made(transport)
@@ -62,7 +65,7 @@ class ConnectionGuard(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
-        for cycle in self._still_unanswered():
+        for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
@@ -100,18 +103,23 @@ class ConnectionGuard(HttpToolsProtocol):
         upgrade = self.parser.should_upgrade()
         if upgrade and any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
             self._refuse(_NO_UPGRADE)
+        if len(self._unanswered) > self._limits.max_pipelined:
+            self._refuse(_TOO_MANY)
         super().on_headers_complete()
         if upgrade:
             self.cycle.keep_alive = False
-        self._unanswered = [*self._still_unanswered(), self.cycle]
-        if self.pipeline and len(self.pipeline) <= self._limits.max_pipelined:
-            self.flow.resume_reading()  # uvicorn stops reading here, and with it noticing a disconnect
+        self._unanswered.append(self.cycle)
+        self.flow.resume_reading()  # uvicorn stops reading here, and with it noticing a disconnect
+
+    def on_response_complete(self) -> None:
+        self._unanswered.popleft()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what could not be parsed, and close."""
         if self.transport.is_closing():
             return
-        if any(cycle.response_started for cycle in self._still_unanswered()):
+        if any(cycle.response_started for cycle in self._unanswered):
             self.transport.abort()
             return
         refusal = self._refusal or Refusal(400, msg)
@@ -131,12 +139,9 @@ class ConnectionGuard(HttpToolsProtocol):
         self._refusal = refusal
         raise HeadRefused
 
-    def _still_unanswered(self) -> list[RequestResponseCycle]:
-        return [cycle for cycle in self._unanswered if not cycle.response_complete]
-
     def _watch_head(self) -> None:
         """Have a timer run while the client owes us a head and the keep-alive timer is not running."""
-        if self._still_unanswered() or self.timeout_keep_alive_task is not None:
+        if self._unanswered or self.timeout_keep_alive_task is not None:
             self._stop_watching()
         elif self._head_timer is None and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(self._limits.head_timeout_s, self.transport.abort)

@@ -139,6 +139,27 @@ async def test_what_is_no_request_is_refused_in_the_same_envelope(nonsense: byte
         assert [] == service.narrator.events
 
 
+async def test_more_pipelined_requests_than_are_taken_are_refused_however_few_packets_bring_them() -> None:
+    limits = ConnectionLimits(max_pipelined=3)
+    async with Service(connection=limits) as service, await service.connect() as client:
+        client.send(5 * b"GET /health HTTP/1.1\r\nhost: w\r\n\r\n")
+        async with asyncio.timeout(5):
+            answers = await client.reader.read()
+
+    assert 1 == answers.count(b'"code":"INVALID_REQUEST"')
+
+
+async def test_thousands_of_requests_in_one_packet_do_not_hold_the_others_up() -> None:
+    async with Service() as service, await service.connect() as client, await service.connect() as other:
+        client.send(9000 * b"GET / HTTP/1.1\r\nhost: w\r\n\r\n")
+        started_at = time.monotonic()
+        for _ in range(20):
+            assert (await other.call("GET", "/health")).status == 200
+        elapsed_s = time.monotonic() - started_at
+
+    assert elapsed_s < 0.5
+
+
 async def test_nonsense_behind_a_stream_never_lands_in_it() -> None:
     async with Service(ScriptedModel(before_step=pace(0.005))) as service, await service.connect() as client:
         await client.execute()
