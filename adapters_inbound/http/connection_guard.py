@@ -44,7 +44,8 @@ class ConnectionGuard(HttpToolsProtocol):
 
     - A head that takes too long closes the connection; one that grows too large is answered with 431.
     - More requests than keep a connection busy are refused: one read from the socket brings thousands.
-    - What cannot be parsed is answered in the worker's envelope, and never into the middle of a response.
+    - What cannot be parsed is answered in the worker's envelope, after the requests before it and never into
+      the middle of a response.
     - A lost connection is reported to every request on it. uvicorn tells only the latest, so a stream with a
       pipelined request behind it would run on for nobody.
     """
@@ -66,18 +67,18 @@ class ConnectionGuard(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         for cycle in self._unanswered:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self._give_up(cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return  # nothing that follows has a meaning
         in_head = self._in_head
         super().data_received(data)
         if in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.max_head_bytes:
-                self._refusal = _TOO_LARGE
-                self.send_400_response(_TOO_LARGE.message)
+                self._end_with(_TOO_LARGE)
         self._watch_head()
 
     def on_message_begin(self) -> None:
@@ -114,18 +115,11 @@ class ConnectionGuard(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._unanswered.popleft()
         super().on_response_complete()
+        self._send_refusal()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what could not be parsed, and close."""
-        if self.transport.is_closing():
-            return
-        if any(cycle.response_started for cycle in self._unanswered):
-            self.transport.abort()
-            return
-        refusal = self._refusal or Refusal(400, msg)
-        reply = protocol_error(refusal.status, refusal.message, self._ids.correlation_id())
-        self.transport.write(reply.http11())
-        self.transport.close()
+        self._end_with(self._refusal or Refusal(400, msg))
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # `close` would wait for a client that may never read its last response
@@ -139,6 +133,22 @@ class ConnectionGuard(HttpToolsProtocol):
         self._refusal = refusal
         raise HeadRefused
 
+    def _end_with(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        if any(cycle.response_started for cycle in self._unanswered):
+            self.transport.abort()
+        if self._unanswered and self._unanswered[-1].more_body:
+            self._give_up(self._unanswered.pop())  # its body is what was refused
+        self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        """Answer and close, once there is something to refuse and everything before it is answered."""
+        if self._refusal is None or self._unanswered or self.transport.is_closing():
+            return
+        reply = protocol_error(self._refusal.status, self._refusal.message, self._ids.correlation_id())
+        self.transport.write(reply.http11())
+        self.transport.close()
+
     def _watch_head(self) -> None:
         """Have a timer run while the client owes us a head and the keep-alive timer is not running."""
         if self._unanswered or self.timeout_keep_alive_task is not None:
@@ -150,3 +160,8 @@ class ConnectionGuard(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    @staticmethod
+    def _give_up(cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
