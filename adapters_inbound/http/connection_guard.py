@@ -5,9 +5,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from adapters_inbound.http.close_delimited import close_delimited
 from adapters_inbound.http.error_reply import protocol_error
+from adapters_inbound.http.request_head import Refusal, head_refusal
 from ports.ids import Ids
 
 
@@ -21,17 +24,8 @@ class ConnectionLimits:
     max_pipelined: int = 64  # requests waiting behind the one being answered
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The answer to what never becomes a request."""
-
-    status: int
-    message: str
-
-
 _TOO_LARGE = Refusal(431, "the headers are too large")
 _NO_UPGRADE = Refusal(400, "this is HTTP/1.1: send a body without an Upgrade header")
-_OLD_VERSION = Refusal(400, "this is HTTP/1.1 and HTTP/1.0")
 _TOO_MANY = Refusal(400, "too many requests wait for their answers on this connection")
 
 
@@ -98,8 +92,12 @@ class ConnectionGuard(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
-            self._refuse(_OLD_VERSION)
+        version = self.parser.get_http_version()
+        refusal = head_refusal(version, self.headers)
+        if refusal is not None:
+            self._refuse(refusal)
+        if version == "1.0":
+            self.expect_100_continue = False  # it knows no interim answers
         # The parser takes whatever follows an Upgrade header for another protocol, a body too.
         upgrade = self.parser.should_upgrade()
         if upgrade and any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
@@ -123,6 +121,10 @@ class ConnectionGuard(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # `close` would wait for a client that may never read its last response
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, close_delimited(app, cycle) if is_old else app)
 
     def _count(self, num_bytes: int) -> None:
         self._head_bytes += num_bytes
