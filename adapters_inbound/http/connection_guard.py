@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from adapters_inbound.http.close_delimited import close_delimited
 from adapters_inbound.http.error_reply import protocol_error
+from adapters_inbound.http.lingering_transport import LingeringTransport
 from adapters_inbound.http.request_head import Refusal, head_refusal
 from ports.ids import Ids
 
@@ -22,6 +23,8 @@ class ConnectionLimits:
     max_head_bytes: int = 32 * 1024  # target, header names and values; trailers count as well
     keep_alive_s: float = 75.0  # between two requests
     max_pipelined: int = 64  # requests waiting behind the one being answered
+    linger_s: float = 10.0  # for a client that is still sending when it has its last answer
+    max_linger_bytes: int = 64 * 2**20  # as above
 
 
 _TOO_LARGE = Refusal(431, "the headers are too large")
@@ -40,9 +43,12 @@ class ConnectionGuard(HttpToolsProtocol):
     - More requests than keep a connection busy are refused: one read from the socket brings thousands.
     - What cannot be parsed is answered in the worker's envelope, after the requests before it and never into
       the middle of a response.
+    - The last answer on a connection arrives, even if the client is still sending.
     - A lost connection is reported to every request on it. uvicorn tells only the latest, so a stream with a
       pipelined request behind it would run on for nobody.
     """
+
+    transport: LingeringTransport
 
     def __init__(self, *, limits: ConnectionLimits, ids: Ids, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
@@ -55,16 +61,27 @@ class ConnectionGuard(HttpToolsProtocol):
         self._unanswered: deque[RequestResponseCycle] = deque()  # in order; the first is being answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
-        super().connection_made(transport)
+        super().connection_made(
+            LingeringTransport(
+                transport,
+                self.loop,
+                linger_s=self._limits.linger_s,
+                max_linger_bytes=self._limits.max_linger_bytes,
+            )
+        )
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
+        self.transport.lost()
         for cycle in self._unanswered:
             self._give_up(cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            self.transport.drop(len(data))
+            return
         if self._refusal is not None:
             return  # nothing that follows has a meaning
         in_head = self._in_head
@@ -119,6 +136,14 @@ class ConnectionGuard(HttpToolsProtocol):
         """Answer what could not be parsed, and close."""
         self._end_with(self._refusal or Refusal(400, msg))
 
+    def shutdown(self) -> None:
+        """End after the answer being given, or now; wait for no client."""
+        self.transport.lingers = False
+        if self.transport.is_closing():
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # `close` would wait for a client that may never read its last response
 
@@ -147,6 +172,8 @@ class ConnectionGuard(HttpToolsProtocol):
         """Answer and close, once there is something to refuse and everything before it is answered."""
         if self._refusal is None or self._unanswered or self.transport.is_closing():
             return
+        self._stop_watching()
+        self._unset_keepalive_if_required()
         reply = protocol_error(self._refusal.status, self._refusal.message, self._ids.correlation_id())
         self.transport.write(reply.http11())
         self.transport.close()

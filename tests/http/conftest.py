@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-_BOTH_LOOPS = {"test_disconnect.py", "test_hostile_sockets.py", "test_server.py"}
+_BOTH_LOOPS = {"test_disconnect.py", "test_hostile_sockets.py", "test_last_answer.py", "test_server.py"}
 
 
 def pytest_asyncio_loop_factories(
