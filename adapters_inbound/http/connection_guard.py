@@ -27,6 +27,8 @@ class ConnectionLimits:
     max_linger_bytes: int = 64 * 2**20  # as above
 
 
+# What of a line is not counted once it is read whole: a head may be as large in pieces as in one.
+_PUNCTUATION_BYTES = 16
 _TOO_LARGE = Refusal(431, "the headers are too large")
 _NO_UPGRADE = Refusal(400, "this is HTTP/1.1: send a body without an Upgrade header")
 _TOO_MANY = Refusal(400, "too many requests wait for their answers on this connection")
@@ -56,6 +58,7 @@ class ConnectionGuard(HttpToolsProtocol):
         self._ids = ids
         self._in_head = False
         self._head_bytes = 0
+        self._line_bytes = 0  # read since the parser last had something to tell
         self._head_timer: asyncio.TimerHandle | None = None
         self._refusal: Refusal | None = None
         self._unanswered: deque[RequestResponseCycle] = deque()  # in order; the first is being answered
@@ -84,12 +87,10 @@ class ConnectionGuard(HttpToolsProtocol):
             return
         if self._refusal is not None:
             return  # nothing that follows has a meaning
-        in_head = self._in_head
+        self._line_bytes += len(data)
         super().data_received(data)
-        if in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.max_head_bytes:
-                self._end_with(_TOO_LARGE)
+        if self._line_grows_too_long():
+            self._end_with(_TOO_LARGE)
         self._watch_head()
 
     def on_message_begin(self) -> None:
@@ -109,6 +110,7 @@ class ConnectionGuard(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._line_bytes = 0
         version = self.parser.get_http_version()
         refusal = head_refusal(version, self.headers)
         if refusal is not None:
@@ -127,6 +129,10 @@ class ConnectionGuard(HttpToolsProtocol):
         self._unanswered.append(self.cycle)
         self.flow.resume_reading()  # uvicorn stops reading here, and with it noticing a disconnect
 
+    def on_body(self, body: bytes) -> None:
+        self._line_bytes = 0
+        super().on_body(body)
+
     def on_response_complete(self) -> None:
         self._unanswered.popleft()
         super().on_response_complete()
@@ -134,7 +140,7 @@ class ConnectionGuard(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what could not be parsed, and close."""
-        self._end_with(self._refusal or Refusal(400, msg))
+        self._end_with(Refusal(400, msg))
 
     def shutdown(self) -> None:
         """End after the answer being given, or now; wait for no client."""
@@ -152,16 +158,21 @@ class ConnectionGuard(HttpToolsProtocol):
         super()._start_asgi_task(cycle, close_delimited(app, cycle) if is_old else app)
 
     def _count(self, num_bytes: int) -> None:
+        self._line_bytes = 0
         self._head_bytes += num_bytes
         if self._head_bytes > self._limits.max_head_bytes:
             self._refuse(_TOO_LARGE)
+
+    def _line_grows_too_long(self) -> bool:
+        counted_bytes = self._head_bytes if self._in_head else 0
+        return counted_bytes + self._line_bytes > self._limits.max_head_bytes + _PUNCTUATION_BYTES
 
     def _refuse(self, refusal: Refusal) -> NoReturn:
         self._refusal = refusal
         raise HeadRefused
 
     def _end_with(self, refusal: Refusal) -> None:
-        self._refusal = refusal
+        self._refusal = self._refusal or refusal
         if any(cycle.response_started for cycle in self._unanswered):
             self.transport.abort()
         if self._unanswered and self._unanswered[-1].more_body:

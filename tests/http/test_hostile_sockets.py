@@ -13,6 +13,7 @@ from tests.http.service import Service, pace
 from tests.support.scripted_model import ScriptedModel
 
 QUICK = ConnectionLimits(head_timeout_s=0.1, keep_alive_s=0.2)
+CHUNKED_JSON = {"content-type": "application/json", "transfer-encoding": "chunked"}
 
 
 async def closed_after_s(connection: Connection) -> float:
@@ -76,6 +77,39 @@ async def test_a_head_below_the_limit_is_taken() -> None:
     assert 200 == reply.status
 
 
+@pytest.mark.parametrize("piece_bytes", [1000, 40_000])
+@pytest.mark.parametrize("num_headers", [1, 8])
+@pytest.mark.parametrize(("head_bytes", "status"), [(32 * 1024, 200), (32 * 1024 + 1, 431)])
+async def test_a_head_may_be_as_large_in_pieces_as_in_one(
+    piece_bytes: int, num_headers: int, head_bytes: int, status: int
+) -> None:
+    counted_bytes = len("/health" + "host" + "w")
+    each_bytes, rest_bytes = divmod(head_bytes - counted_bytes, num_headers)
+    sizes = [each_bytes + rest_bytes] + [each_bytes] * (num_headers - 1)
+    lines = ["GET /health HTTP/1.1", "host: w", *("x: " + "y" * (size - 1) for size in sizes), "", ""]
+    head = "\r\n".join(lines).encode()
+    async with Service() as service, await service.connect() as client:
+        for start in range(0, len(head), piece_bytes):
+            client.send(head[start : start + piece_bytes])
+            await asyncio.sleep(0.001)
+        reply = await client.reply()
+
+    assert status == reply.status
+
+
+@pytest.mark.parametrize("start", [b"0\r\nx: ", b"1;", b"1;x="], ids=["trailer", "extension", "value"])
+async def test_a_line_without_end_behind_the_head_is_refused_too(start: bytes) -> None:
+    async with Service() as service, await service.connect() as client:
+        client.request("POST", "/cancel", None, CHUNKED_JSON)
+        client.send(start)
+        reply = asyncio.create_task(client.reply())
+        while not reply.done():
+            client.send(b"y" * 4096)
+            await asyncio.sleep(0.005)
+
+        assert 431 == (await reply).status
+
+
 async def test_a_head_that_grows_without_end_is_refused_on_the_way() -> None:
     async with Service() as service, await service.connect() as client:
         client.send(b"GET /health HTTP/1.1\r\nx: ")
@@ -89,8 +123,7 @@ async def test_a_head_that_grows_without_end_is_refused_on_the_way() -> None:
 
 async def test_trailers_count_as_headers() -> None:
     async with Service() as service, await service.connect() as client:
-        head = {"content-type": "application/json", "transfer-encoding": "chunked"}
-        client.request("POST", "/execute", None, head)
+        client.request("POST", "/execute", None, CHUNKED_JSON)
         client.send(b"1\r\n{\r\n0\r\n" + b"".join(b"x: %b\r\n" % (b"y" * 1000) for _ in range(100)))
 
         assert 431 == (await client.reply()).status
