@@ -6,7 +6,7 @@ import msgspec
 from litestar.exceptions import ClientException
 from litestar.types import HTTPScope, Receive
 
-from adapters_inbound.http.request_headers import declared_length, declares_media_type, is_json
+from adapters_inbound.http.request_headers import declared_length, declares_media_type, is_encoded, is_json
 from domain.errors import InvalidRequest
 
 MAX_BODY_BYTES = 2**20
@@ -21,7 +21,7 @@ async def read_json_object(scope: HTTPScope, receive: Receive, *, timeout_s: flo
     """Read and decode the body.
 
     Raises:
-        ClientException: 415 not declared as JSON, 413 too large, 408 too slow, 499 the client left.
+        ClientException: 415 not declared as plain JSON, 413 too large, 408 too slow, 499 the client left.
         InvalidRequest: it is not a JSON object.
     """
     _require_json(scope)
@@ -60,6 +60,12 @@ def decode_object(body: bytes) -> dict[str, object]:
 def _require_json(scope: HTTPScope) -> None:
     if not is_json(scope):
         raise ClientException("Content-Type must be application/json", status_code=415)
+    if is_encoded(scope):
+        raise ClientException(
+            "Content-Encoding must be absent: bodies are taken as they are",
+            status_code=415,
+            headers={"accept-encoding": "identity"},
+        )
 
 
 async def _read_in_time(scope: HTTPScope, receive: Receive, timeout_s: float) -> bytes:

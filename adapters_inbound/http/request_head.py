@@ -21,7 +21,12 @@ def head_refusal(version: str, headers: Sequence[tuple[bytes, bytes]]) -> Refusa
     """
     if version not in ("1.0", "1.1"):
         return Refusal(400, "this is HTTP/1.1 and HTTP/1.0")
-    is_encoded = any(name == b"transfer-encoding" for name, _ in headers)
-    if is_encoded and version == "1.0":
+    num_hosts = sum(name == b"host" for name, _ in headers)
+    if num_hosts > 1 or (num_hosts == 0 and version == "1.1"):
+        return Refusal(400, f"a request has one Host header, not {num_hosts}")
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings and version == "1.0":
         return Refusal(400, "HTTP/1.0 knows no Transfer-Encoding")
+    if codings and codings != [b"chunked"]:
+        return Refusal(501, "Transfer-Encoding must be chunked")
     return None

@@ -38,6 +38,11 @@ def is_json(scope: HTTPScope) -> bool:
     return media_type.strip() == b"application/json" and all(each.strip() in charsets for each in parameters)
 
 
+def is_encoded(scope: HTTPScope) -> bool:
+    """Whether the body is declared as compressed, or encoded in another way."""
+    return (combined_header(scope, b"content-encoding") or b"identity").strip().lower() != b"identity"
+
+
 def declared_length(scope: HTTPScope) -> int:
     """Content-Length in bytes; 0 for a body sent in chunks. The server has checked that it is a number."""
     return int(single_header(scope, b"content-length") or 0)

@@ -1,6 +1,7 @@
 """Bodies that are no JSON object, or more than one should read."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -79,6 +80,20 @@ async def test_json_may_be_declared_in_any_of_its_spellings(client: Connection, 
     client.request("POST", "/execute", VALID, {"content-type": content_type})
 
     assert 200 == (await client.head())[0]
+
+
+async def test_a_compressed_body_is_refused_and_the_reason_given(client: Connection) -> None:
+    body = gzip.compress(VALID)
+    for path in ("/execute", "/cancel", "/shutdown"):
+        reply = await client.call("POST", path, body, {"content-encoding": "gzip"})
+
+        assert (415, "INVALID_REQUEST") == (reply.status, reply.error["code"])
+        assert "Content-Encoding" in reply.error["message"]
+        assert "identity" == reply.header("accept-encoding")
+
+
+async def test_a_body_may_be_said_to_be_as_it_is(client: Connection) -> None:
+    assert 202 == (await client.call("POST", "/cancel", VALID, {"content-encoding": "identity"})).status
 
 
 async def test_a_body_that_announces_too_much_is_refused_unread(client: Connection) -> None:

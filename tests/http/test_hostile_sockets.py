@@ -172,6 +172,38 @@ async def test_what_is_no_request_is_refused_in_the_same_envelope(nonsense: byte
         assert [] == service.narrator.events
 
 
+@pytest.mark.parametrize("hosts", ["", "host: w\r\nhost: w\r\n"], ids=["none", "two"])
+async def test_a_request_has_one_host(hosts: str) -> None:
+    async with Service() as service, await service.connect() as client:
+        client.send(f"GET /health HTTP/1.1\r\n{hosts}\r\n".encode())
+        reply = await client.reply()
+
+    assert (400, "INVALID_REQUEST") == (reply.status, reply.error["code"])
+    assert "Host" in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip, chunked", "gzip", "identity", "gzip\r\ntransfer-encoding: chunked"]
+)
+async def test_a_body_is_in_chunks_or_in_no_coding(coding: str) -> None:
+    async with Service() as service, await service.connect() as client:
+        head = {"content-type": "application/json", "transfer-encoding": coding}
+        client.request("POST", "/cancel", None, head)
+        client.send(b"e\r\n" + b'{"job_id":"j"}' + b"\r\n0\r\n\r\n")
+        reply = await client.reply()
+
+    assert (501, "INVALID_REQUEST") == (reply.status, reply.error["code"])
+    assert "Transfer-Encoding" in reply.error["message"]
+
+
+async def test_a_coding_may_be_written_in_capitals() -> None:
+    async with Service() as service, await service.connect() as client:
+        client.request("POST", "/cancel", None, {**CHUNKED_JSON, "transfer-encoding": "Chunked"})
+        client.send(b"e\r\n" + b'{"job_id":"j"}' + b"\r\n0\r\n\r\n")
+
+        assert 202 == (await client.reply()).status
+
+
 async def test_more_pipelined_requests_than_are_taken_are_refused_however_few_packets_bring_them() -> None:
     limits = ConnectionLimits(max_pipelined=3)
     async with Service(connection=limits) as service, await service.connect() as client:
