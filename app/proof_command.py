@@ -70,7 +70,7 @@ def _is_repeatable(directory: Path, url: str) -> bool:
     if model is None:
         _say("replay: not done; this bundle has no determinism pairs")
         return True
-    client = WorkerClient(url, bearer_token=os.environ.get("LLORCH_WORKER_TOKEN") or None)
+    client = WorkerClient(url, bearer_token=os.environ.get("LLORCH_WORKER_TOKEN", "").strip() or None)
     check_model(client, model)
     pairs = read_pairs(directory)
     differing = []

@@ -77,7 +77,8 @@ def merge(
     values |= from_file
     values |= from_environment
     values |= command_line
-    values["bearer_token"] = environment.get("LLORCH_WORKER_TOKEN") or None
+    # A secret from a file ends with the file's last line end.
+    values["bearer_token"] = environment.get("LLORCH_WORKER_TOKEN", "").strip() or None
     missing = [option for option in OPTIONS if option.required and values[option.field] is None]
     return values, missing
 

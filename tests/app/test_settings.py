@@ -162,6 +162,18 @@ def test_all_bad_values_are_reported_at_once() -> None:
     assert all(flag in message for flag in ("--worker-id", "--port", "--model"))
 
 
+@pytest.mark.parametrize("token", ["s3cret\n", " s3cret ", "\ts3cret\r\n"])
+def test_blanks_around_a_token_are_no_part_of_it(token: str) -> None:
+    assert "s3cret" == settings({"LLORCH_WORKER_TOKEN": token}).bearer_token
+
+
+@pytest.mark.parametrize("token", ["", " ", "\n"])
+def test_a_token_of_blanks_is_none(token: str) -> None:
+    assert None is settings({"LLORCH_WORKER_TOKEN": token}).bearer_token
+    with pytest.raises(InvalidConfiguration, match="LLORCH_WORKER_TOKEN"):
+        settings({"LLORCH_WORKER_TOKEN": token}, host="0.0.0.0")  # noqa: S104 refused, not bound
+
+
 def test_a_host_beyond_loopback_is_allowed_with_a_token() -> None:
     token_settings = settings({"LLORCH_WORKER_TOKEN": "s3cret"}, host="0.0.0.0")  # noqa: S104 not bound
 
