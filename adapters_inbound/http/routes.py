@@ -86,7 +86,8 @@ def health(ports: PortsDependency) -> Response[bytes]:
 def metrics(ports: PortsDependency) -> Response[bytes]:
     """Say what the jobs have cost, in Prometheus' text format."""
     text, content_type = ports.metrics.render()
-    return Response(text, media_type=content_type)
+    # As a header, since Litestar adds a charset to every media type of text.
+    return Response(text, headers={"content-type": content_type})
 
 
 def _json(payload: object) -> Response[bytes]:

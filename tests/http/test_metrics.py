@@ -25,7 +25,9 @@ async def client(service: Service) -> AsyncIterator[Connection]:
 
 async def scrape(client: Connection) -> str:
     reply = await client.call("GET", "/metrics")
-    assert (200, True) == (reply.status, "text/plain" in (reply.header("content-type") or ""))
+    content_type = reply.header("content-type") or ""
+    assert (200, True) == (reply.status, content_type.startswith("text/plain; "))
+    assert 1 == content_type.count("charset=utf-8")
     return reply.body.decode()
 
 
