@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post, route
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.types import ASGIApp
@@ -76,13 +76,13 @@ async def shutdown(request: HttpRequest, ports: PortsDependency) -> Response[byt
     return _json({"status": "accepted"})
 
 
-@get("/health", sync_to_thread=False)
+@route("/health", http_method=["GET", "HEAD"], sync_to_thread=False)
 def health(ports: PortsDependency) -> Response[bytes]:
     """Say how the worker is; always 200, the state is in the body."""
     return _json(health_reply(ports.worker))
 
 
-@get("/metrics", sync_to_thread=False)
+@route("/metrics", http_method=["GET", "HEAD"], sync_to_thread=False)
 def metrics(ports: PortsDependency) -> Response[bytes]:
     """Say what the jobs have cost, in Prometheus' text format."""
     text, content_type = ports.metrics.render()

@@ -91,7 +91,7 @@ def test_every_error_has_its_status(
         ("PUT", "/execute", 405),
         ("PATCH", "/execute", 405),
         ("TRACE", "/health", 405),
-        ("HEAD", "/health", 405),
+        ("HEAD", "/execute", 405),
         ("PROPFIND", "/health", 405),
     ],
 )

@@ -49,6 +49,18 @@ async def test_it_reports_every_field() -> None:
     } == body
 
 
+@pytest.mark.parametrize("target", ["/health", "/metrics"])
+async def test_head_is_answered_as_get_without_the_body(target: str) -> None:
+    async with Service() as service, await service.connect() as client:
+        of_head = await client.call("HEAD", target)
+        of_get = await client.call("GET", target)
+
+    assert 200 == of_head.status == of_get.status
+    assert [name for name, _ in of_get.headers] == [name for name, _ in of_head.headers]
+    assert of_get.header("content-type") == of_head.header("content-type")
+    assert int(of_head.header("content-length") or 0) > 0
+
+
 @pytest.mark.req("M0-W-1320", "M0-W-1604")
 @pytest.mark.parametrize(
     ("ailment", "resident"),
