@@ -1,5 +1,6 @@
 """Read typed fields out of a decoded JSON object, collecting every failure."""
 
+import json
 import math
 from collections.abc import Mapping
 
@@ -67,7 +68,7 @@ class FieldReader:
         return tuple(value)
 
     def refuse(self, field: str, constraint: str, problem: str, value: object = None) -> None:
-        """Note that `field` does not hold. `value` is echoed, shortened, where it is given."""
+        """Note that `field` does not hold. `value` is echoed as JSON, shortened, where it is given."""
         echo = None if value is None else _echo(value)
         self.errors.append(FieldError(field, constraint, f"{field} {problem}", echo))
 
@@ -87,7 +88,10 @@ class FieldReader:
 def _echo(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 4 * _MAX_ECHO_CHARS:
         return "an integer of many digits"  # printing it costs time that grows with the square of its length
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "a deeply nested value"  # what could be read need not be printable: the stack is deeper here
     return text if len(text) <= _MAX_ECHO_CHARS else text[: _MAX_ECHO_CHARS - 1] + "…"
 
 

@@ -93,10 +93,12 @@ def test_a_value_at_the_edge_of_its_range_is_taken_as_it_is(field: str, value: o
         ("max_tokens", "5", "type(integer)", "5"),
         ("temperature", -0.1, "range(0.0..=2.0)", "-0.1"),
         ("temperature", 2.5, "range(0.0..=2.0)", "2.5"),
-        ("temperature", float("nan"), "range(0.0..=2.0)", "nan"),
-        ("temperature", float("inf"), "range(0.0..=2.0)", "inf"),
+        ("temperature", float("nan"), "range(0.0..=2.0)", "NaN"),
+        ("temperature", float("inf"), "range(0.0..=2.0)", "Infinity"),
         ("temperature", False, "type(number)", "false"),
         ("temperature", "1", "type(number)", "1"),
+        ("temperature", {"a": None, "é": [True]}, "type(number)", '{"a": null, "é": [true]}'),
+        ("temperature", ["x" * 99], "type(number)", '["' + "x" * 61 + "…"),
         ("top_p", 1.01, "range(0.0..=1.0)", "1.01"),
         ("top_p", -1, "range(0.0..=1.0)", "-1"),
         ("top_k", -1, "range(0..=1000)", "-1"),
@@ -157,6 +159,15 @@ def test_an_integer_of_hundreds_of_digits_is_refused_without_being_printed() -> 
     (error,) = errors_of(max_tokens=10**400)
 
     assert "an integer of many digits" == error.value
+
+
+def test_a_value_nested_too_deeply_to_be_printed_is_refused_all_the_same() -> None:
+    value: object = 1
+    for _ in range(100_000):
+        value = [value]
+    (error,) = errors_of(max_tokens=value)
+
+    assert "a deeply nested value" == error.value
 
 
 def test_a_prompt_or_stop_is_never_echoed() -> None:

@@ -102,6 +102,12 @@ async def test_values_are_echoed_but_never_those_of_prompt_and_stop(client: Conn
     assert private not in reply.body.decode()
 
 
+async def test_a_value_is_echoed_as_it_was_sent_in_json(client: Connection) -> None:
+    reply = await refused(client, {"job_id": "j", "prompt": "hi", "seed": {"a": None, "b": [True, "é"]}})
+
+    assert '{"a": null, "b": [true, "é"]}' == reply.error["details"]["errors"][0]["value"]
+
+
 @pytest.mark.parametrize(
     "job_id",
     [
