@@ -12,8 +12,9 @@ from domain.errors import InvalidRequest
 MAX_BODY_BYTES = 2**20
 CLIENT_CLOSED_REQUEST = 499
 
-# Strict, unlike the framework's own binding: "5" stays a string, 5.0 a float and true a boolean.
-_DECODER = msgspec.json.Decoder(dict[str, object], strict=True)
+# Strict, unlike the framework's own binding: "5" stays a string, 5.0 a float and true a boolean. The hook
+# makes a number beyond all floats infinite, which its field refuses; without it the whole body were in error.
+_DECODER = msgspec.json.Decoder(dict[str, object], strict=True, float_hook=float)
 _CLOSE = {"connection": "close"}
 
 

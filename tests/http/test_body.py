@@ -39,7 +39,6 @@ async def client() -> AsyncIterator[Connection]:
         pytest.param(b'{"\xc0\xaf":1}', id="overlong-key"),
         pytest.param(b'{"job_id":"j","prompt":"x","temperature":NaN}', id="nan"),
         pytest.param(b'{"job_id":"j","prompt":"x","temperature":Infinity}', id="infinity"),
-        pytest.param(b'{"job_id":"j","prompt":"x","temperature":1e999}', id="1e999"),
         pytest.param(b'{"job_id":"j","prompt":"x","seed":' + b"9" * 5000 + b"}", id="5000-digits"),
         pytest.param(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="deep-array"),
         pytest.param(b'{"x":' * 100_000 + b"1" + b"}" * 100_000, id="deep-object"),

@@ -102,6 +102,21 @@ async def test_values_are_echoed_but_never_those_of_prompt_and_stop(client: Conn
     assert private not in reply.body.decode()
 
 
+async def test_a_number_beyond_all_floats_is_one_bad_field_of_several(client: Connection) -> None:
+    reply = await refused(
+        client, b'{"job_id":"j","prompt":"hi","temperature":1e400,"top_p":-1e400,"top_k":-1}'
+    )
+
+    fields = {error["field"] for error in reply.error["details"]["errors"]}
+    assert {"temperature", "top_p", "top_k"} == fields
+
+
+async def test_a_number_beyond_all_floats_in_an_unknown_field_is_ignored(client: Connection) -> None:
+    client.request("POST", "/execute", b'{"job_id":"j","prompt":"hi","unknown":1e400}')
+
+    assert 200 == (await client.head())[0]
+
+
 async def test_a_value_is_echoed_as_it_was_sent_in_json(client: Connection) -> None:
     reply = await refused(client, {"job_id": "j", "prompt": "hi", "seed": {"a": None, "b": [True, "é"]}})
 
