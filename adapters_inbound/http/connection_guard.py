@@ -5,13 +5,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from adapters_inbound.http.close_delimited import close_delimited
 from adapters_inbound.http.error_reply import protocol_error
 from adapters_inbound.http.lingering_transport import LingeringTransport
-from adapters_inbound.http.request_head import Refusal, head_refusal
+from adapters_inbound.http.request_head import Refusal, head_refusal, head_without_upgrade
 from ports.ids import Ids
 
 
@@ -30,7 +31,6 @@ class ConnectionLimits:
 # What of a line is not counted once it is read whole: a head may be as large in pieces as in one.
 _PUNCTUATION_BYTES = 16
 _TOO_LARGE = Refusal(431, "the headers are too large")
-_NO_UPGRADE = Refusal(400, "this is HTTP/1.1: send a body without an Upgrade header")
 _TOO_MANY = Refusal(400, "too many requests wait for their answers on this connection")
 
 
@@ -88,7 +88,8 @@ class ConnectionGuard(HttpToolsProtocol):
         if self._refusal is not None:
             return  # nothing that follows has a meaning
         self._line_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._line_grows_too_long():
             self._end_with(_TOO_LARGE)
         self._watch_head()
@@ -111,23 +112,25 @@ class ConnectionGuard(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._line_bytes = 0
+        if self._offers_upgrade():
+            return  # the same head follows without the offer
         version = self.parser.get_http_version()
         refusal = head_refusal(version, self.headers)
         if refusal is not None:
             self._refuse(refusal)
         if version == "1.0":
             self.expect_100_continue = False  # it knows no interim answers
-        # The parser takes whatever follows an Upgrade header for another protocol, a body too.
-        upgrade = self.parser.should_upgrade()
-        if upgrade and any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
-            self._refuse(_NO_UPGRADE)
         if len(self._unanswered) > self._limits.max_pipelined:
             self._refuse(_TOO_MANY)
         super().on_headers_complete()
-        if upgrade:
-            self.cycle.keep_alive = False
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # CONNECT: the parser reads nothing of what follows
         self._unanswered.append(self.cycle)
         self.flow.resume_reading()  # uvicorn stops reading here, and with it noticing a disconnect
+
+    def on_message_complete(self) -> None:
+        if not self._offers_upgrade():
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         self._line_bytes = 0
@@ -162,6 +165,31 @@ class ConnectionGuard(HttpToolsProtocol):
         self._head_bytes += num_bytes
         if self._head_bytes > self._limits.max_head_bytes:
             self._refuse(_TOO_LARGE)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, which takes what follows an offered upgrade for another protocol, even a body.
+
+        So it is given the head again without the offer, which is nobody's duty to take (RFC 9110 §7.8).
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                if self._offers_upgrade():
+                    data = self._again_without_upgrade() + data[upgrade.args[0] :]
+                    continue
+            except HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+            return
+
+    def _offers_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+
+    def _again_without_upgrade(self) -> bytes:
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self.parser = HttpRequestParser(self)  # the old one will have no more after `Connection: close`
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+        return head_without_upgrade(method, self.url, version, self.headers)
 
     def _line_grows_too_long(self) -> bool:
         counted_bytes = self._head_bytes if self._in_head else 0

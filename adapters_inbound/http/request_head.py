@@ -30,3 +30,12 @@ def head_refusal(version: str, headers: Sequence[tuple[bytes, bytes]]) -> Refusa
     if codings and codings != [b"chunked"]:
         return Refusal(501, "Transfer-Encoding must be chunked")
     return None
+
+
+def head_without_upgrade(
+    method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """The head as it would have been sent without an offer to go on in another protocol."""
+    lines = [b"%b %b HTTP/%b" % (method, target, version.encode())]
+    lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
+    return b"\r\n".join([*lines, b"", b""])
