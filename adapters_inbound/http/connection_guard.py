@@ -24,8 +24,8 @@ class ConnectionLimits:
     max_head_bytes: int = 32 * 1024  # target, header names and values; trailers count as well
     keep_alive_s: float = 75.0  # between two requests
     max_pipelined: int = 64  # requests waiting behind the one being answered
-    linger_s: float = 10.0  # for a client that is still sending when it has its last answer
-    max_linger_bytes: int = 64 * 2**20  # as above
+    linger_s: float = 10.0  # from the last answer to the client's own end
+    max_linger_bytes: int = 64 * 2**20  # what it may send meanwhile, to be dropped
 
 
 # What of a line is not counted once it is read whole: a head may be as large in pieces as in one.

@@ -46,6 +46,21 @@ async def test_it_arrives(data: bytes, status: bytes) -> None:
     assert answer.endswith(b"}}")
 
 
+async def test_it_arrives_behind_more_than_the_socket_takes_at_once() -> None:
+    num_requests = 60
+    async with Service() as service:
+        opening = Connection.open(service.server.port, receive_buffer_bytes=4096)
+        async with await opening as client:
+            for _ in range(num_requests - 1):
+                client.request("GET", "/metrics")
+            client.request("GET", "/metrics", headers={"connection": "close"})
+            await asyncio.sleep(0.1)
+            replies = [await client.reply() for _ in range(num_requests)]
+
+            assert [200] * num_requests == [reply.status for reply in replies]
+            assert await client.closed()
+
+
 @pytest.mark.parametrize(
     "limits", [ConnectionLimits(linger_s=0.1), ConnectionLimits(max_linger_bytes=1000)], ids=["time", "bytes"]
 )
