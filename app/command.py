@@ -1,0 +1,97 @@
+"""What the command line asks for: a worker, or a subcommand."""
+
+import gc
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
+from app.settings import Settings, merge, validate
+from app.version import VERSION
+from domain.errors import InvalidConfiguration
+from domain.redaction import redact
+from ports.narrator import Level
+
+# By name, since a worker that serves needs none of what they import.
+_SUBCOMMANDS = {
+    "demo": ("app.demo", "run_demo"),
+    "tokenize": ("app.tokenize_command", "run_tokenize"),
+    "perplexity": ("app.perplexity_command", "run_perplexity"),
+    "proof": ("app.proof_command", "run_proof"),
+}
+
+
+def run_command(given: Sequence[str]) -> int:
+    """Run the subcommand that the first argument names, or else a worker. Returns the exit status."""
+    if given and given[0] in _SUBCOMMANDS:
+        module, function = _SUBCOMMANDS[given[0]]
+        return int(getattr(import_module(module), function)(given[1:]))
+    if {"--version", "--verbose"} == set(given):
+        return int(import_module("app.version_command").run_version())
+    return _serve(given)
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    given: dict[str, Any] = dict(parse_arguments(arguments, version=VERSION))
+    try:
+        given, missing = merge(given, os.environ)
+        if missing:
+            exit_for_missing(missing, version=VERSION)
+        settings = validate(given)
+    except InvalidConfiguration as error:
+        return _refuse(given, error)
+    return _run(settings)
+
+
+def _refuse(given: Mapping[str, Any], error: InvalidConfiguration) -> int:
+    """Tell of settings that cannot be used, with what is known of them; exit status 1 (M0-W-1111)."""
+    from adapters_outbound.narration.loguru_narrator import LoguruNarrator  # noqa: PLC0415 as in `_run`
+    from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
+    from adapters_outbound.system import SystemClock  # noqa: PLC0415
+
+    configure_narration(str(given.get("log_level", "INFO")), str(given.get("log_format", "json")))
+    model = given.get("model")
+    identity = {"worker_id": given.get("worker_id"), "model_ref": given.get("model_ref") or f"file:{model}"}
+    narrator = LoguruNarrator(
+        SystemClock(), version=VERSION, identity={**identity, "gpu_device": given.get("gpu_device")}
+    )
+    narrator.narrate(
+        "error",
+        f"cannot start: {error.code}",
+        level=Level.ERROR,
+        error_kind=error.code,
+        error_message=error.message,
+        model_path=model,
+    )
+    print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
+    return 1
+
+
+def _run(settings: Settings) -> int:
+    # BLAS threads spin while they wait for each other: on a busy machine two are far slower than one, and the
+    # event loop needs a core too. Read when NumPy is imported; who knows better sets it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    # Until the model is loaded: a start makes half a million objects, and hardly one of them is garbage.
+    gc.disable()
+
+    # Imported only now: --help and a wrong flag answer at once, without the server's libraries.
+    import uvloop  # noqa: PLC0415
+
+    from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
+    from app.container import Container  # noqa: PLC0415
+    from app.process import WorkerProcess  # noqa: PLC0415
+
+    configure_narration(settings.log_level, settings.log_format)
+    container = Container(settings=settings, identity=_identity(settings))
+    return uvloop.run(WorkerProcess(container).run())
+
+
+def _identity(settings: Settings) -> dict[str, object]:
+    return {
+        "worker_id": settings.worker_id,
+        "model_ref": settings.model_ref or f"file:{settings.model}",
+        "gpu_device": settings.gpu_device,
+    }
