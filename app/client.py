@@ -33,7 +33,7 @@ class JobFailed(Exception):
 
 
 class WorkerRefused(Exception):
-    """The worker answered with an error instead of a stream."""
+    """The worker answered with an error; the message says of every field that does not hold why."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -132,4 +132,6 @@ def _events(response: HTTPResponse) -> Iterator[ServerEvent]:
 
 def _refusal(response: HTTPResponse) -> WorkerRefused:
     error = json.loads(response.read()).get("error", {})
-    return WorkerRefused(response.status, error.get("code", ""), error.get("message", ""))
+    fields = [field["message"] for field in error.get("details", {}).get("errors", ())]
+    message = "; ".join([error.get("message", ""), *fields])
+    return WorkerRefused(response.status, error.get("code", ""), message)

@@ -7,6 +7,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +27,8 @@ class WorkerProcessHandle:
 
     Args:
         arguments: of the `worker-orcd` command; worker id, device 0 and a free port unless given.
-        on_narration: called with every event as it is told, from another thread.
+        on_narration: called with every event as it is told, from another thread. If it raises, it hears no
+            more, and the error is raised again on the way in or out, once the worker has been stopped.
         make_client: makes a client of the worker at that base URL.
     """
 
@@ -41,6 +43,7 @@ class WorkerProcessHandle:
         self._on_narration = on_narration
         self._make_client = make_client
         self._ready = threading.Event()
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="reader")
         self._errors: list[str] = []
         self.narration: list[Narration] = []
         self.base_url = ""
@@ -66,19 +69,16 @@ class WorkerProcessHandle:
             env=os.environ | {"LLORCH_LOG_FORMAT": "json"},
             start_new_session=True,  # Ctrl-C reaches the one who launched, who then ends the worker in order
         )
-        self._readers = [
-            threading.Thread(target=self._read_narration, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
         try:
+            self._reading: Future[None] = self._readers.submit(self._read_narration)
+            self._readers.submit(self._read_errors)
             self._ready.wait()
         except BaseException:
             self.stop()
             raise
         if not self.base_url:
             self.stop()
+            self._reading.result()
             raise WorkerDidNotStart("".join(self._errors).strip() or f"exit status {self.returncode}")
         return self
 
@@ -86,6 +86,8 @@ class WorkerProcessHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if error is None:
+            self._reading.result()
 
     @property
     def returncode(self) -> int | None:
@@ -108,8 +110,7 @@ class WorkerProcessHandle:
             self._process.kill()
             self._process.wait()
             raise
-        for reader in self._readers:
-            reader.join()
+        self._readers.shutdown()
         return status
 
     def _defaults(self) -> list[str]:
@@ -120,15 +121,19 @@ class WorkerProcessHandle:
 
     def _read_narration(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
-                narration: Narration = json.loads(line)
-                self.narration.append(narration)
-                self._on_narration(narration)
-                if narration["event"] == "ready":
-                    self.base_url = narration["uri"]
-                    self._ready.set()
-        self._ready.set()  # the process has ended, ready or not
+        try:
+            with self._process.stdout as lines:
+                for line in lines:
+                    self._take(json.loads(line))
+        finally:
+            self._ready.set()  # the process has ended, or nobody listens to it any more
+
+    def _take(self, narration: Narration) -> None:
+        self.narration.append(narration)
+        self._on_narration(narration)
+        if narration["event"] == "ready":
+            self.base_url = narration["uri"]
+            self._ready.set()
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
