@@ -5,6 +5,7 @@ from app.loading import Loaded
 from app.settings import Settings
 from domain.worker import Limits, Worker
 from domain.worker_info import WorkerInfo
+from ports.memory import MemoryPlan
 
 
 def assemble_worker(container: Container, loaded: Loaded) -> Worker:
@@ -22,9 +23,10 @@ def assemble_worker(container: Container, loaded: Loaded) -> Worker:
 
 
 def _limits(settings: Settings, loaded: Loaded) -> Limits:
+    max_model_len = _effective_context_length(loaded.plan)
     return Limits(
-        max_model_len=loaded.plan.max_model_len,
-        max_tokens_in=settings.max_tokens_in or loaded.plan.max_model_len,
+        max_model_len=max_model_len,
+        max_tokens_in=settings.max_tokens_in or max_model_len,
         max_tokens_out=settings.max_tokens_out,
         vocab_size=loaded.description.vocab_size,
     )
@@ -32,7 +34,6 @@ def _limits(settings: Settings, loaded: Loaded) -> Limits:
 
 def _info(settings: Settings, loaded: Loaded) -> WorkerInfo:
     description, tokenizer, device = loaded.description, loaded.tokenizer, loaded.device_info
-    plan = loaded.plan
     return WorkerInfo(
         worker_id=settings.worker_id,
         model="-".join(description.name.lower().split()),
@@ -42,10 +43,15 @@ def _info(settings: Settings, loaded: Loaded) -> WorkerInfo:
         tokenizer_kind=tokenizer.kind,
         vocab_size=description.vocab_size,
         context_length=description.context_length,
-        effective_context_length=min(plan.max_model_len, plan.num_kv_pages * plan.page_tokens),
+        effective_context_length=_effective_context_length(loaded.plan),
         gpu_device=settings.gpu_device,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,
         compute_capability=device.compute_capability,
         runtime_version=device.runtime_version,
     )
+
+
+def _effective_context_length(plan: MemoryPlan) -> int:
+    """Positions that a job may have: the model's, as far as the KV pool holds them."""
+    return min(plan.max_model_len, plan.num_kv_pages * plan.page_tokens)

@@ -30,7 +30,7 @@ def plan_memory(
     """Divide `free_bytes`, less the headroom, into weights, scratch and KV pages.
 
     The least that is accepted is one KV page per sequence: a prompt and answer of 16 tokens together.
-    A pool smaller than the context is no error; a job that does not fit is told so when it comes.
+    A pool smaller than the context is no error: jobs get the context that it holds.
 
     Args:
         description: the model.

@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import app.models
 from adapters_outbound.gguf.opener import GgufModelFileOpener
-from app.client import Answer
+from app.client import Answer, WorkerRefused
 from app.demo import MODEL_ON_BOARD
 from app.launcher import WorkerProcessHandle
 from tests.proof_bundle.recorded_worker import recorded_worker
@@ -72,20 +72,21 @@ def test_nearly_every_answer_is_five_seven_five(worker: WorkerProcessHandle) -> 
     assert sum(is_haiku(answer) for answer in answers) >= 9, answers
 
 
-@pytest.mark.req("M0-W-1825", "M0-W-1021")
+@pytest.mark.req("M0-W-1101")
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_job_too_large_for_the_cache_fails_and_a_smaller_one_runs(backend: str) -> None:
+def test_a_job_gets_what_a_cache_smaller_than_the_context_holds(backend: str) -> None:
     arguments = ["--model", str(MODEL), "--backend", backend, "--kv-cache-size-mb", "1"]
     with WorkerProcessHandle(arguments) as small:
-        baseline = small.client.health()["vram_bytes_used"]
-        events = list(small.client.execute({"job_id": "large", "prompt": "rain", "max_tokens": 400}))
+        limit = small.client.health()["effective_context_length"]
+        request = {"job_id": "job", "prompt": "<|bos|>" * (limit - 5), "temperature": 0}
+        answer = small.client.complete(request)  # BOS comes first: four tokens are left
 
-        assert [("started", None), ("error", "VRAM_OOM")] == [(e.name, e.data.get("code")) for e in events]
-        assert "unhealthy" == small.client.health()["status"]
-        assert ask(small, "Write a haiku about rain.").text
-
-        health = small.client.health()
-        assert ("healthy", baseline) == (health["status"], health["vram_bytes_used"])
+        assert (limit - 4, "MAX_TOKENS", 4) == tuple(
+            answer.end[field] for field in ("tokens_in", "stop_reason", "tokens_out")
+        )
+        with pytest.raises(WorkerRefused, match=f"the worker takes 1 to {limit - 1}"):
+            small.client.complete({**request, "prompt": "<|bos|>" * limit})
+        assert "healthy" == small.client.health()["status"]
 
 
 def test_a_prompt_of_nothing_but_special_tokens_is_a_prompt(worker: WorkerProcessHandle) -> None:
