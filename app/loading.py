@@ -138,11 +138,14 @@ class Loader:
                 on_progress=progress,
             )
         except VramExhausted as error:
-            # The plan fitted the free memory that was reported; someone else took it meanwhile.
+            # The plan fitted the free memory that was reported; the error counts one allocation alone.
+            device_id = device.info().device_id
             raise InsufficientVram(
-                required_bytes=plan.total_bytes,
-                available_bytes=device.info().free_bytes,
-                gpu_device=device.info().device_id,
+                f"needs {plan.total_bytes} bytes of device memory, which device {device_id} had before the "
+                "load and then did not give: something else has taken them, or they are in pieces",
+                required_bytes=error.required_bytes,
+                available_bytes=error.available_bytes,
+                gpu_device=device_id,
                 path=self._settings.model,
             ) from error
         if not model.check_residency():

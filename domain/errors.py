@@ -148,15 +148,16 @@ class ModelLoadFailed(StartupError):
 
 
 class InsufficientVram(StartupError):
-    """The model does not fit; carries required and available bytes, device and path."""
+    """The model does not fit, for `reason`; carries required and available bytes, device and path."""
 
     code = "INSUFFICIENT_VRAM"
     retriable = True
 
-    def __init__(self, *, required_bytes: int, available_bytes: int, gpu_device: int, path: str) -> None:
+    def __init__(
+        self, reason: str, *, required_bytes: int, available_bytes: int, gpu_device: int, path: str
+    ) -> None:
         super().__init__(
-            f"{path} needs {required_bytes} bytes of device memory; device {gpu_device} has "
-            f"{available_bytes} to give. Use a smaller model or --kv-cache-size-mb, or free the device.",
+            f"{path} {reason}. Use a smaller model or --kv-cache-size-mb, or free the device.",
             vram_required_bytes=required_bytes,
             vram_available_bytes=available_bytes,
             gpu_device=gpu_device,
@@ -181,6 +182,8 @@ class VramExhausted(WorkerError):
             vram_required_bytes=required_bytes,
             vram_available_bytes=available_bytes,
         )
+        self.required_bytes = required_bytes
+        self.available_bytes = available_bytes
 
 
 class DeviceError(WorkerError):

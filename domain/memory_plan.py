@@ -24,7 +24,6 @@ def plan_memory(
     path: str,
     kv_cache_bytes: int | None = None,
     max_sequences: int = 1,
-    headroom_bytes: int = HEADROOM_BYTES,
     prefill_chunk_tokens: int = PREFILL_CHUNK_TOKENS,
 ) -> MemoryPlan:
     """Divide `free_bytes`, less the headroom, into weights, scratch and KV pages.
@@ -40,7 +39,6 @@ def plan_memory(
         kv_cache_bytes: size of the KV pool, rounded down to whole pages but never to none; None takes what
             remains, up to a full context for each sequence.
         max_sequences: how many are open at once at most.
-        headroom_bytes: kept free.
         prefill_chunk_tokens: how many of a prompt's tokens the device computes at once at most.
 
     Raises:
@@ -58,10 +56,15 @@ def plan_memory(
         least_pages = useful_pages = max(kv_cache_bytes // page_bytes, 1)
     fixed_bytes = weights_bytes + scratch_bytes
     required_bytes = fixed_bytes + least_pages * page_bytes
-    available_bytes = max(free_bytes - headroom_bytes, 0)
+    available_bytes = max(free_bytes - HEADROOM_BYTES, 0)
     if required_bytes > available_bytes:
         raise InsufficientVram(
-            required_bytes=required_bytes, available_bytes=available_bytes, gpu_device=gpu_device, path=path
+            f"needs {required_bytes} bytes of device memory; device {gpu_device} has {available_bytes} to "
+            f"give, since of {free_bytes} that are free {HEADROOM_BYTES} are kept back",
+            required_bytes=required_bytes,
+            available_bytes=available_bytes,
+            gpu_device=gpu_device,
+            path=path,
         )
     return MemoryPlan(
         weights_bytes=weights_bytes,

@@ -105,6 +105,7 @@ def test_a_device_with_less_than_the_headroom_has_nothing_to_give() -> None:
         plan(1000)
 
     assert 0 == failure.value.facts["vram_available_bytes"]
+    assert f"0 to give, since of 1000 that are free {HEADROOM_BYTES} are kept back" in failure.value.message
 
 
 def test_a_pool_asked_for_is_not_quietly_made_smaller() -> None:
