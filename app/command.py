@@ -36,10 +36,10 @@ def run_command(given: Sequence[str]) -> int:
 def _serve(arguments: Sequence[str]) -> int:
     given: dict[str, Any] = dict(parse_arguments(arguments, version=VERSION))
     try:
-        given, missing = merge(given, os.environ)
+        given, names, missing = merge(given, os.environ)
         if missing:
             exit_for_missing(missing, version=VERSION)
-        settings = validate(given)
+        settings = validate(given, names)
     except InvalidConfiguration as error:
         return _refuse(given, error)
     return _run(settings)

@@ -56,23 +56,33 @@ class Settings:
 
 def merge(
     command_line: Mapping[str, OptionValue], environment: Mapping[str, str]
-) -> tuple[dict[str, Any], list[Option]]:
+) -> tuple[dict[str, Any], dict[str, str], list[Option]]:
     """Merge all sources: command line over environment over configuration file over defaults (SYS-11.4.1).
 
     Returns:
-        The values by field, and the required options that no source gives.
+        The values by field, how a message calls each that a source gives, and the required options that none
+        gives.
 
     Raises:
         InvalidConfiguration: the file cannot be read, or a value from file or environment is not of its type.
     """
     from_environment, problems = convert_environment(environment)
     from_file: dict[str, OptionValue] = {}
+    file = ""
     config = command_line.get("config", from_environment.get("config"))
     if config is not None:
+        file = f"{'--config' if 'config' in command_line else 'LLORCH_CONFIG:'} {config!r}"
         from_file, file_problems = read_config_file(str(config))
-        problems += file_problems
+        problems += [f"{file}: {problem}" for problem in file_problems]
     if problems:
         raise InvalidConfiguration("; ".join(problems))
+    names = {option.field: f"{file}: {option.name}:" for option in OPTIONS if option.field in from_file}
+    names |= {
+        option.field: f"{option.environment_variable}:"
+        for option in OPTIONS
+        if option.field in from_environment
+    }
+    names |= {option.field: f"--{option.name}" for option in OPTIONS if option.field in command_line}
     values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
     values |= from_file
     values |= from_environment
@@ -80,24 +90,25 @@ def merge(
     # A secret from a file ends with the file's last line end.
     values["bearer_token"] = environment.get("LLORCH_WORKER_TOKEN", "").strip() or None
     missing = [option for option in OPTIONS if option.required and values[option.field] is None]
-    return values, missing
+    return values, names, missing
 
 
-def validate(values: Mapping[str, Any]) -> Settings:
-    """Check every value.
+def validate(values: Mapping[str, Any], names: Mapping[str, str]) -> Settings:
+    """Check every value that is given, which are those in `names`; see `merge`.
 
     Raises:
         InvalidConfiguration: one message for every value that does not hold.
     """
     problems = [
-        f"--{field.replace('_', '-')} {problem}"
+        f"{names[field]} {problem}"
         for field, check in _CHECKS.items()
-        if values[field] is not None and (problem := check(values[field]))
+        if field in names and (problem := check(values[field]))
     ]
     if not problems and not _is_loopback(values["host"]) and values["bearer_token"] is None:
-        problems.append("--host beyond loopback needs a bearer token: set LLORCH_WORKER_TOKEN")
-    if values["fake_fault"] and values["backend"] != "fake":
-        problems.append("--fake-fault needs --backend fake")
+        problems.append(f"{names['host']} beyond loopback needs a bearer token: set LLORCH_WORKER_TOKEN")
+    if values["backend"] != "fake":
+        stray = [field for field in ("fake_vram_mb", "fake_fault") if field in names and values[field]]
+        problems += [f"{names[field]} needs --backend fake" for field in stray]
     if problems:
         raise InvalidConfiguration("; ".join(problems))
     return Settings(**values)
@@ -146,13 +157,13 @@ def _is_loopback(host: str) -> bool:
 
 def _between(minimum: float, maximum: float) -> Callable[[float], str | None]:
     def check(value: float) -> str | None:
-        return None if minimum <= value <= maximum else f"must be {minimum:g} to {maximum:g}, not {value:g}"
+        return None if minimum <= value <= maximum else f"must be {minimum} to {maximum}, not {value}"
 
     return check
 
 
-def _at_least(minimum: float) -> Callable[[float], str | None]:
-    return lambda value: None if minimum <= value < float("inf") else f"must be at least {minimum:g}"
+def _at_least(minimum: int) -> Callable[[int], str | None]:
+    return lambda value: None if value >= minimum else f"must be at least {minimum}, not {value}"
 
 
 def _are_faults(texts: tuple[str, ...]) -> str | None:
@@ -162,6 +173,10 @@ def _are_faults(texts: tuple[str, ...]) -> str | None:
         except ValueError as error:
             return str(error)
     return None
+
+
+def _is_file_name(path: str) -> str | None:
+    return None if path and "\0" not in path else f"must name a file, not {path!r}"
 
 
 def _is_safe_reference(text: str) -> str | None:
@@ -176,6 +191,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "host": _is_address,
     "callback_url": _is_url,
     "model_ref": _is_safe_reference,
+    "tokenizer": _is_file_name,
     "max_tokens_in": _at_least(1),
     "max_tokens_out": _between(1, MAX_TOKENS_OUT),
     "inference_timeout_sec": _between(0.001, 86_400),

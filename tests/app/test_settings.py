@@ -18,9 +18,9 @@ REQUIRED = {
 
 
 def settings(environment: dict[str, str] | None = None, **given: object) -> Settings:
-    values, missing = merge({**REQUIRED, **given}, environment or {})  # type: ignore[dict-item]  # bad on purpose
+    values, names, missing = merge({**REQUIRED, **given}, environment or {})  # type: ignore[dict-item]  # bad on purpose
     assert not missing
-    return validate(values)
+    return validate(values, names)
 
 
 def problem(**given: object) -> str:
@@ -86,11 +86,16 @@ def test_a_file_of_options_yields_to_flags_and_variables(tmp_path: Path) -> None
         (None, "No such file"),
         ("- port", "expected a mapping"),
         ("port: [1", "expected"),
-        ("port: yes", "port: True is neither text nor a number"),
+        ("port: yes", "port: 'yes' is neither text nor a number"),
+        ("port:", "port: '' is neither text nor a number"),
+        ("port: 1:30:00", "port: '1:30:00' is not an integer"),
+        ("port: 0o10", "port: '0o10' is not an integer"),
+        ("port: 9001\nhost: ::1\nport: 9002", "port: given twice"),
+        ("[port]: 9001", "there is no such option"),
         ("port: http", "port: 'http' is not an integer"),
         ("backend: tpu", "backend: 'tpu' is not one of cuda, fake"),
-        ("ports: 1", "there is no option 'ports'"),
-        ("config: other.yaml", "there is no option 'config'"),
+        ("ports: 1", "ports: there is no such option"),
+        ("config: other.yaml", "config: there is no such option"),
         ("port: \x00", "worker.yaml"),
     ],
 )
@@ -107,8 +112,44 @@ def test_a_file_that_does_not_hold_is_named_with_what_is_wrong(
     assert words in message
 
 
+@pytest.mark.parametrize("content", ["", "# nothing\n", "---\n"])
+def test_a_file_without_options_is_one_that_gives_none(content: str, tmp_path: Path) -> None:
+    config = tmp_path / "worker.yaml"
+    config.write_text(content)
+
+    assert 2048 == settings(config=str(config)).max_tokens_out
+
+
+def test_a_number_in_a_file_is_read_as_on_the_command_line(tmp_path: Path) -> None:
+    config = tmp_path / "worker.yaml"
+    config.write_text("max-tokens-out: 0100\nmodel-ref: 1:30\n")
+
+    merged = settings(config=str(config))
+
+    assert (100, "1:30") == (merged.max_tokens_out, merged.model_ref)
+
+
+def test_a_value_that_does_not_hold_is_named_as_it_was_given(tmp_path: Path) -> None:
+    config = tmp_path / "worker.yaml"
+    config.write_text("max-tokens-out: 0\nkv-cache-size-mb: 0\n")
+    environment = {"LLORCH_CONFIG": str(config), "LLORCH_WORKER_KV_CACHE_SIZE_MB": "-1"}
+
+    with pytest.raises(InvalidConfiguration) as raised:
+        settings(environment, port=80)
+
+    assert {
+        "--port must be 0 or 1024 to 65535, not 80",
+        "LLORCH_WORKER_KV_CACHE_SIZE_MB: must be at least 1, not -1",
+        f"LLORCH_CONFIG: '{config}': max-tokens-out: must be 1 to 2048, not 0",
+    } == set(raised.value.message.split("; "))
+
+
+def test_a_file_without_a_name_is_told_by_its_option() -> None:
+    assert "--config ''" in problem(config="")
+
+
 def test_a_required_option_may_come_from_the_environment_and_is_missed_otherwise() -> None:
-    _, missing = merge({}, {"LLORCH_WORKER_MODEL": "/m.gguf", "LLORCH_WORKER_GPU_DEVICE": "1"})
+    *_, missing = merge({}, {"LLORCH_WORKER_MODEL": "/m.gguf", "LLORCH_WORKER_GPU_DEVICE": "1"})
 
     assert ["worker-id", "port"] == [option.name for option in missing]
 
@@ -144,6 +185,9 @@ def test_a_value_of_the_wrong_type_in_the_environment_is_named() -> None:
         ("load_chunk_bytes", 1, "4096"),
         ("shutdown_timeout_sec", 31.0, "30"),
         ("fake_vram_mb", 0, "at least 1"),
+        ("load_chunk_bytes", 2**31, "4096 to 1073741824, not 2147483648"),
+        ("tokenizer", "", "name a file"),
+        ("fake_vram_mb", 512, "--backend fake"),
         ("model_ref", "a\nb", "printable"),
     ],
 )

@@ -28,8 +28,8 @@ def settings_with(folder: Path, **options: OptionValue) -> Settings:
         "port": 0,
         "backend": "fake",
     }
-    values, _ = merge({**given, **options}, {})
-    return validate(values)
+    values, names, _ = merge({**given, **options}, {})
+    return validate(values, names)
 
 
 def run(

@@ -78,8 +78,8 @@ def test_without_a_gpu_the_gate_leaves_out_nothing_but_what_needs_one() -> None:
 def test_the_local_settings_are_options_of_the_worker_below_flags_and_variables() -> None:
     local = {"LLORCH_CONFIG": str(ROOT / ".llorch.yaml.example")}
 
-    from_file, missing = merge({}, local)
-    merged, _ = merge({"gpu_device": 1}, {**local, "LLORCH_WORKER_MODEL": "/other.gguf"})
+    from_file, _, missing = merge({}, local)
+    merged, *_ = merge({"gpu_device": 1}, {**local, "LLORCH_WORKER_MODEL": "/other.gguf"})
 
     assert [] == list(missing)
     assert (0, "/models/qwen2.5-0.5b-instruct-q4_k_m.gguf") == (from_file["gpu_device"], from_file["model"])
