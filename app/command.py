@@ -28,21 +28,28 @@ def run_command(given: Sequence[str]) -> int:
     if given and given[0] in _SUBCOMMANDS:
         module, function = _SUBCOMMANDS[given[0]]
         return int(getattr(import_module(module), function)(given[1:]))
-    if {"--version", "--verbose"} == set(given):
-        return int(import_module("app.version_command").run_version())
     return _serve(given)
 
 
 def _serve(arguments: Sequence[str]) -> int:
-    given: dict[str, Any] = dict(parse_arguments(arguments, version=VERSION))
+    given: dict[str, Any] = dict(parse_arguments(arguments))
+    if "version" in given:
+        return _tell_version(is_verbose="verbose" in given)
     try:
         given, names, missing = merge(given, os.environ)
         if missing:
-            exit_for_missing(missing, version=VERSION)
+            exit_for_missing(missing)
         settings = validate(given, names)
     except InvalidConfiguration as error:
         return _refuse(given, error)
     return _run(settings)
+
+
+def _tell_version(*, is_verbose: bool) -> int:
+    if is_verbose:
+        return int(import_module("app.version_command").run_version())
+    print(f"worker-orcd {VERSION}")  # noqa: T201 for the person
+    return 0
 
 
 def _refuse(given: Mapping[str, Any], error: InvalidConfiguration) -> int:

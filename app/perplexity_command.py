@@ -27,10 +27,10 @@ def run_perplexity(arguments: Sequence[str]) -> int:
     """Load, score, print. Returns the exit status."""
     options = _parse(arguments)
     try:
-        text = Path(options.text).read_text(encoding="utf-8")
+        text = _read(options.text)
         model, tokenizer = _load(str(Path(options.file).resolve()), options.backend)
         result = _measure(model, tokenizer, text, options.context)
-    except (WorkerError, OSError, UnicodeDecodeError) as error:
+    except (WorkerError, OSError) as error:
         print(f"worker-orcd perplexity: {error}", file=sys.stderr)  # noqa: T201 for the person
         return 1
     _print(result, options)
@@ -53,6 +53,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     best = "cuda" if CudaBackend().device_count() else "fake"
     parser.add_argument("--backend", choices=backends, default=best, help=f"default here: {best}")
     return parser.parse_args(arguments)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def _load(path: str, backend_name: str) -> tuple[LoadedModel, Tokenizer]:

@@ -48,10 +48,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _worker_url(text: str) -> str:
-    parts = urlsplit(text)
-    if (
-        parts.scheme != "http" or not parts.hostname or not parts.port
-    ):  # `port` raises ValueError if out of range
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme == "http" and parts.hostname and parts.port
+    except ValueError:  # no such port, or no such host
+        is_valid = False
+    if not is_valid:
         raise argparse.ArgumentTypeError(f"expected http://HOST:PORT, found {text!r}")
     return text
 

@@ -19,20 +19,25 @@ Other commands, each with its own --help:
 """
 
 
-def parse_arguments(arguments: Sequence[str], *, version: str) -> dict[str, OptionValue]:
+def parse_arguments(arguments: Sequence[str]) -> dict[str, OptionValue]:
     """Parse the command line; only what was given is in the result, by its name in Settings.
 
+    `version`, and `verbose` beside it, are True where they are asked for.
+
     Raises:
-        SystemExit: with status 2 and a usage message, or 0 after --help and --version.
+        SystemExit: with status 2 and a usage message, or 0 after --help.
     """
-    given = vars(_parser(version).parse_args(arguments))
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    if "verbose" in given and "version" not in given:
+        parser.error("--verbose goes with --version")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
-def exit_for_missing(options: Sequence[Option], *, version: str) -> None:
+def exit_for_missing(options: Sequence[Option]) -> None:
     """Leave with a usage error that names required options that were given nowhere. Raises SystemExit."""
     names = ", ".join(f"--{option.name}" for option in options)
-    _parser(version).error(f"the following arguments are required: {names}")
+    _parser().error(f"the following arguments are required: {names}")
 
 
 def convert_environment(environment: Mapping[str, str]) -> tuple[dict[str, OptionValue], list[str]]:
@@ -59,7 +64,7 @@ def convert_text(option: Option, text: str) -> OptionValue:
     return tuple(text.split()) if option.repeatable else _convert_one(option, text)
 
 
-def _parser(version: str) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="worker-orcd",
         description=_DESCRIPTION,
@@ -68,11 +73,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.add_argument(
-        "--version",
-        action="version",
-        version=f"worker-orcd {version}",
-        help="print the version and leave; with --verbose those of Python and libraries, and the devices too",
+        "--verbose",
+        action="store_true",
+        help="with --version: print those of Python and libraries, and the devices too",
     )
     for option in OPTIONS:
         flags = [f"--{name}" for name in (option.name, *option.aliases)]

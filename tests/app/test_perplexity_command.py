@@ -39,6 +39,7 @@ def test_it_prints_a_line_for_people(text: str, capsys: pytest.CaptureFixture[st
     ("arguments", "words"),
     [
         ([MODEL, "--text", "/nowhere.txt"], "/nowhere.txt"),
+        ([MODEL, "--text", MODEL], f"{MODEL} is not UTF-8"),
         (["/nowhere.gguf", "--text", "TEXT"], "/nowhere.gguf"),
         ([MODEL, "--text", "TEXT", "--context", "100000"], "tokens"),
         ([MODEL, "--text", "TEXT", "--context", "64", "--backend", "cuda"], "device 0 not found"),

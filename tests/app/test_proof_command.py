@@ -272,4 +272,7 @@ def test_nobody_at_that_address_is_one_line(bundle: Path, verify: Verify) -> Non
 )  # fmt: skip
 def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == main(["proof", *arguments])
-    assert "usage: worker-orcd proof" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+
+    assert "usage: worker-orcd proof" in errors
+    assert ("--url" in arguments) == ("expected http://HOST:PORT, found" in errors)

@@ -6,7 +6,9 @@ import pytest
 
 from adapters_inbound.cli.arguments import parse_arguments
 from adapters_inbound.cli.options import OPTIONS
+from app.main import main
 from app.settings import Settings, merge, validate
+from app.version import VERSION
 from domain.errors import InvalidConfiguration
 
 REQUIRED = {
@@ -227,15 +229,34 @@ def test_a_host_beyond_loopback_is_allowed_with_a_token() -> None:
 def test_every_option_has_a_flag_an_environment_variable_and_a_field() -> None:
     arguments = ["--gpu", "3", "--fake-fault", "a@1", "--fake-fault", "b@2"]
 
-    assert {"gpu_device": 3, "fake_fault": ("a@1", "b@2")} == parse_arguments(arguments, version="0")
+    assert {"gpu_device": 3, "fake_fault": ("a@1", "b@2")} == parse_arguments(arguments)
     assert set(Settings.__dataclass_fields__) == {option.field for option in OPTIONS} | {"bearer_token"}
     assert len(OPTIONS) == len({option.environment_variable for option in OPTIONS})
 
 
-@pytest.mark.parametrize("arguments", [["--port", "http"], ["--backend", "tpu"], ["--unknown"], ["stray"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "http"],
+        ["--backend", "tpu"],
+        ["--unknown"],
+        ["stray"],
+        ["--version", "--unknown"],
+        ["--version", "--verbos"],
+        ["--verbose"],
+    ],
+)
 def test_a_usage_error_leaves_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        parse_arguments(arguments, version="0")
+        parse_arguments(arguments)
 
     assert 2 == raised.value.code
     assert "usage: worker-orcd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--port", "80", "--version"]])
+def test_the_version_is_told_whatever_else_is_given(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == main(arguments)
+    assert f"worker-orcd {VERSION}\n" == capsys.readouterr().out
