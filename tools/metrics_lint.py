@@ -5,9 +5,10 @@
 The contract is spec §23.3; the targets that a histogram must tell apart are those of spec §27.
 """
 
+import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -130,8 +131,13 @@ def _of_worker(labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels.get(name, "") for name in sorted(LABELS))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Lint standard input; exit status 1 where there is something to say."""
+    argparse.ArgumentParser(
+        prog="python -m tools.metrics_lint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(arguments)
     problems = lint(sys.stdin.read())
     for problem in problems:
         print(problem)
@@ -139,4 +145,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ it costs to begin and end is in it. The whole is less than the sum where kernels
 and more where they get in each other's way.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from backends.cuda.model_program import ModelProgram
 from backends.cuda.sampler import Method, initial_state
 from backends.cuda.stream import Stream
 from domain.architectures import describe
+from domain.errors import WorkerError
 from domain.memory_plan import pages_for, plan_memory
 from ports.sampling import GREEDY
 
@@ -131,17 +133,35 @@ class KernelTimes:
         return time.perf_counter() - start_s
 
 
-def main(paths: Sequence[str]) -> None:
-    """Print the tables of each file."""
-    context = Context.open(0)
-    for path in paths:
-        memory = DeviceMemory(context)
-        with closing(KernelTimes(context, memory, path)) as times:
-            for table in times.tables():
-                print(f"{path}: {table}\n")
-        memory.close()
-    context.close()
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables of each file; exit status 1 where there is no GPU, or a file is no model."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu.kernel_times",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE.gguf")
+    paths: Sequence[str] = parser.parse_args(arguments).files
+    try:
+        context = Context.open(0)
+    except WorkerError as error:
+        print(f"no GPU to measure: {error}", file=sys.stderr)
+        return 1
+    with closing(context):
+        for path in paths:
+            try:
+                _print_tables(context, path)
+            except WorkerError as error:
+                print(error, file=sys.stderr)
+                return 1
+    return 0
+
+
+def _print_tables(context: Context, path: str) -> None:
+    with closing(DeviceMemory(context)) as memory, closing(KernelTimes(context, memory, path)) as times:
+        for table in times.tables():
+            print(f"{path}: {table}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -5,11 +5,13 @@ Needs a running worker with the model loaded; uses only POST /execute, one reque
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import islice
 
-from app.client import WorkerClient
+from app.client import JobFailed, WorkerClient, WorkerRefused
 from tools.haiku.corpus import MEASURED, Request, random_pairs
 from tools.haiku.lexicon import NONCE, load_lexicon
 from tools.haiku.scoring import HEADER, score
@@ -36,13 +38,22 @@ class Run:
         return f"temperature {self.temperature}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """Print a table for each set of prompts; exit status 1 where the worker does not answer them."""
+    parser = argparse.ArgumentParser(prog="python -m tools.haiku.evaluate", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--num-prompts", type=int, default=500)
     parser.add_argument("--seed", type=int, default=PROMPT_SEED)
     arguments = parser.parse_args()
-    client = WorkerClient(arguments.url)
+    try:
+        _print_tables(WorkerClient(arguments.url), arguments)
+    except (WorkerRefused, JobFailed, OSError, HTTPException, ValueError) as error:
+        print(f"{arguments.url}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _print_tables(client: WorkerClient, arguments: argparse.Namespace) -> None:
     for title, requests in (
         ("Fresh prompts", fresh_requests(arguments.num_prompts, arguments.seed)),
         ("Prompts of strangers", strangers_requests()),
@@ -101,4 +112,4 @@ def table(requests: list[Request], runs: list[Run]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ Computed by the CPU stand-in in float32. Only the answer counts, EOS included: a
 
 import argparse
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from adapters_outbound.gguf.opener import GgufModelFileOpener
 from adapters_outbound.tokenizers.factory import build_tokenizer
 from backends.fake.backend import FakeBackend
 from domain.architectures import describe
+from domain.errors import WorkerError
 from domain.memory_plan import plan_memory
 from ports.loaded_model import LoadedModel
 from ports.tokenizer import Tokenizer
@@ -29,13 +31,22 @@ SEED = 990_001  # of no training run
 _MEMORY_BYTES = 2**32
 
 
-def main() -> None:
-    """Print one row a file."""
+def main() -> int:
+    """Print one row a file, the largest first; exit status 1 where one cannot be measured."""
     parser = argparse.ArgumentParser(prog="python -m tools.haiku.perplexity", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
-    paths: Sequence[Path] = parser.parse_args().files
+    try:
+        _print_table(parser.parse_args().files)
+    except (WorkerError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _print_table(paths: Sequence[Path]) -> None:
+    by_size = sorted(paths, key=lambda path: -path.stat().st_size)
     print("| file | bytes | perplexity | tokens |\n| --- | ---: | ---: | ---: |")
-    for path in sorted(paths, key=lambda path: -path.stat().st_size):
+    for path in by_size:
         perplexity, num_tokens = measure(path)
         print(f"| {path.name} | {path.stat().st_size:,} | {perplexity:.4f} | {num_tokens} |", flush=True)
 
@@ -68,4 +79,4 @@ def _answer_scores(model: LoadedModel, tokenizer: Tokenizer, num_pairs: int) -> 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ every piece is common. The words are split as GPT-2 splits them (`tokenizer.ggml
 Command: python -m tools.haiku.tokenizer
 """
 
+import argparse
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -30,24 +31,35 @@ def texts(num_pairs: int, seed: int) -> Iterator[str]:
             yield poem
 
 
-def train_tokenizer(num_pairs: int = NUM_PAIRS, seed: int = SEED, vocab_size: int = VOCAB_SIZE) -> Tokenizer:
-    """All 256 byte symbols, BOS = 0, EOS = 1, and merges up to vocab_size."""
+def train_tokenizer() -> Tokenizer:
+    """All 256 byte symbols, BOS = 0, EOS = 1, and merges up to VOCAB_SIZE."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=VOCAB_SIZE,
         special_tokens=[BOS, EOS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts(num_pairs, seed), trainer)
+    tokenizer.train_from_iterator(texts(NUM_PAIRS, SEED), trainer)
     return tokenizer
 
 
-def load_tokenizer(path: Path = TOKENIZER_PATH) -> Tokenizer:
-    return Tokenizer.from_file(str(path))
+def load_tokenizer() -> Tokenizer:
+    """The trained one."""
+    return Tokenizer.from_file(str(TOKENIZER_PATH))
+
+
+def main() -> None:
+    """Train it and write it where it is loaded from."""
+    argparse.ArgumentParser(
+        prog="python -m tools.haiku.tokenizer",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    train_tokenizer().save(str(TOKENIZER_PATH))
 
 
 if __name__ == "__main__":
-    train_tokenizer().save(str(TOKENIZER_PATH))
+    main()
