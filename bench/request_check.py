@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from adapters_inbound.http.json_body import decode_object
 from domain.execute_request import validate_execute_request
 
+_NUM_RUNS = 1000
 _BODY = json.dumps(
     {
         "job_id": "bench",
@@ -23,10 +24,10 @@ _BODY = json.dumps(
 ).encode()
 
 
-def measure(*, num_runs: int = 1000) -> Sequence[float]:
+def measure() -> Sequence[float]:
     """Seconds of each run."""
     seconds = []
-    for _ in range(num_runs):
+    for _ in range(_NUM_RUNS):
         start_s = time.perf_counter()
         validate_execute_request(decode_object(_BODY), max_tokens_out=2048, vocab_size=151_936)
         seconds.append(time.perf_counter() - start_s)

@@ -16,10 +16,11 @@ import gguf
 from adapters_outbound.gguf.opener import GgufModelFileOpener
 
 _ROOT = Path(__file__).resolve().parent.parent
+_NUM_RUNS = 5
 
 
-def measure(*, num_runs: int = 5, with_gguf_package: bool = False) -> dict[str, float]:
-    """Open the vocabulary, warm, and take the best of `num_runs`.
+def measure(*, with_gguf_package: bool = False) -> dict[str, float]:
+    """Open the vocabulary, warm, and take the best of some runs.
 
     Returns:
         Seconds by reader: "worker-orcd", and on request "gguf package".
@@ -29,7 +30,7 @@ def measure(*, num_runs: int = 5, with_gguf_package: bool = False) -> dict[str, 
     """
     path = _vocabulary()
     seconds = {
-        "worker-orcd": _best_s(lambda: GgufModelFileOpener().open_vocabulary(str(path)).close(), num_runs)
+        "worker-orcd": _best_s(lambda: GgufModelFileOpener().open_vocabulary(str(path)).close(), _NUM_RUNS)
     }
     if with_gguf_package:  # ten seconds a run
         seconds["gguf package"] = _best_s(lambda: gguf.GGUFReader(path), 1)

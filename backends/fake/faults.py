@@ -1,26 +1,13 @@
-"""Faults to order, so that what is rare on a real device can be met on any day."""
+"""Faults to order, so that what is rare on a real device can be met on any day.
+
+Written NAME@N[:ARG]: at the Nth occasion of its kind, counted from 0 over the life of the process, or at
+every one where N is *. Most occasions are device steps: a step is one pass over all open jobs, so a prompt of
+one chunk and its first token are one. The README says what each fault does.
+"""
 
 import math
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-
-FAULT_HELP = """\
-NAME@N[:ARG]: let the stand-in fail at the Nth occasion, or at every one where N is *. Occasions are counted
-from 0 over the life of the process. Most are device steps: one step is one pass over all open jobs, so a
-prompt of one chunk and its first token are one step. NAME is one of
-
-  slow-step       the step takes ARG milliseconds longer (slow-step@5:200, slow-step@*:50)
-  out-of-memory   no memory for the step; nothing moved
-  launch-failure  the step cannot be launched; what was running is lost
-  nan-logits      the tokens of the step come out as NaN; what was running is lost
-  device-lost     the device is gone, for good
-  residency-lost  from this step on memory is no longer where it must be
-
-or, with occasions of its own,
-
-  load-allocation-failure  no memory for this allocation of the load: tensors, KV pool, scratch space
-  upload-failure           this piece of the file cannot be copied to the device
-  allocation-failure       no memory for this allocation since the load: the KV pages of jobs, one by one"""
 
 
 class FaultKind(StrEnum):
@@ -67,7 +54,7 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """Read one fault as `FAULT_HELP` describes it.
+    """Read one fault, as the module describes it.
 
     Raises:
         ValueError: it is written wrongly; the message is fit for the user.

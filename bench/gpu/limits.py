@@ -33,15 +33,15 @@ class Limits:
     copy_bytes_per_s: float  # host to device, page-locked
 
 
-def measure_limits(ordinal: int = 0) -> Limits:
-    """Measure device `ordinal`; needs 4 GiB of it.
+def measure_limits() -> Limits:
+    """Measure device 0; needs 4 GiB of it.
 
     Raises:
         DeviceNotFound, InvalidDevice: it cannot be used.
         VramExhausted: it is not free.
         DeviceError: the driver failed.
     """
-    context = Context.open(ordinal)
+    context = Context.open(0)
     try:
         memory = DeviceMemory(context)
         d_words = memory.allocate(MemoryClass.SCRATCH, _BYTES).d_ptr

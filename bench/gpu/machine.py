@@ -15,13 +15,13 @@ from bench.machine import processor
 _DRIVER_VERSION = Path("/proc/driver/nvidia/version")
 
 
-def describe_machine(ordinal: int = 0) -> dict[str, str]:
-    """What to print above a table.
+def describe_machine() -> dict[str, str]:
+    """What to print above a table, of device 0.
 
     Raises:
         DeviceNotFound, InvalidDevice: there is no such device, or no compiler.
     """
-    device = read_properties(ordinal)
+    device = read_properties(0)
     major, minor = device.driver_version // 1000, device.driver_version % 1000 // 10
     return {
         "device": f"{device.name}, {device.arch}, {device.num_multiprocessors} multiprocessors, "

@@ -82,6 +82,6 @@ def spoil_token(file: MemoryModelFile, token_id: int) -> None:
     file.data = file.data[:start] + nan_row + file.data[start + row_bytes :]
 
 
-def log_probabilities(model: LoadedModel, prefix: Sequence[int], vocab_size: int = 96) -> NDArray[np.float32]:
-    rows = [model.score([*prefix, token_id])[-1] for token_id in range(vocab_size)]
+def log_probabilities(model: LoadedModel, prefix: Sequence[int]) -> NDArray[np.float32]:
+    rows = [model.score([*prefix, token_id])[-1] for token_id in range(TinyShape().vocab_size)]
     return np.array(rows, dtype=np.float32)

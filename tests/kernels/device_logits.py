@@ -28,6 +28,7 @@ from tests.kernels.gpu import Gpu
 MAX_NMSE = 1e-3
 
 _TOTAL_BYTES = 8 * 2**30
+_CHUNK_TOKENS = 512
 
 
 def agree(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
@@ -44,7 +45,7 @@ def agree(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
 class DeviceLogits:
     """One model and one sequence."""
 
-    def __init__(self, gpu: Gpu, file: ModelFile, *, chunk_tokens: int = 512) -> None:
+    def __init__(self, gpu: Gpu, file: ModelFile) -> None:
         self._gpu = gpu
         self._file = file
         self.description = describe(file)
@@ -55,7 +56,7 @@ class DeviceLogits:
             free_bytes=_TOTAL_BYTES,
             gpu_device=0,
             path=file.path,
-            prefill_chunk_tokens=chunk_tokens,
+            prefill_chunk_tokens=_CHUNK_TOKENS,
         )
         weights = self._upload(plan.weights_bytes)
         scratch = lay_out(

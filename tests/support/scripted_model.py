@@ -10,6 +10,8 @@ from ports.loaded_model import SequenceId, StepOutput
 from ports.memory import MemoryReport
 from ports.sampling import SamplingParams
 
+_PAGE_BYTES = 100
+
 
 class ScriptedModel:
     """Every sequence answers with `answer`, over and over; `before_step` may raise or wait."""
@@ -20,12 +22,10 @@ class ScriptedModel:
         *,
         before_step: Callable[[int], None] = lambda _: None,
         max_open: int = 8,
-        page_bytes: int = 100,
     ) -> None:
         self._answer = list(answer)
         self._before_step = before_step
         self._max_open = max_open
-        self._page_bytes = page_bytes
         self._next_id = 0
         self.num_steps = 0
         self.open: dict[SequenceId, Iterator[int]] = {}
@@ -42,7 +42,7 @@ class ScriptedModel:
         assert prompt_ids
         assert max_tokens >= 1
         if len(self.open) >= self._max_open:
-            raise VramExhausted(required_bytes=self._page_bytes, available_bytes=0)
+            raise VramExhausted(required_bytes=_PAGE_BYTES, available_bytes=0)
         self._next_id += 1
         sequence_id = SequenceId(self._next_id)
         self.open[sequence_id] = self._forever()
@@ -62,7 +62,7 @@ class ScriptedModel:
     def memory(self) -> MemoryReport:
         return MemoryReport(
             weights_bytes=1000,
-            kv_cache_bytes=self._page_bytes * len(self.open),
+            kv_cache_bytes=_PAGE_BYTES * len(self.open),
             scratch_bytes=0,
             free_bytes=10_000,
         )

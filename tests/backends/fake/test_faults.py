@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from backends.fake.backend import FakeBackend
-from backends.fake.faults import FAULT_HELP, Fault, FaultKind, parse_fault
+from backends.fake.faults import Fault, FaultKind, parse_fault
 from domain.errors import DeviceError, DeviceLost, KernelLaunchFailed, VramExhausted
 from ports.loaded_model import LoadedModel
 from ports.sampling import GREEDY
@@ -55,10 +55,6 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         parse_fault("meteor@1")
 
     assert all(kind in str(failure.value) for kind in FaultKind)
-
-
-def test_the_help_names_every_fault() -> None:
-    assert all(f"  {kind} " in FAULT_HELP for kind in FaultKind)
 
 
 def test_a_slow_step_takes_longer_and_changes_no_token() -> None:
