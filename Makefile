@@ -11,10 +11,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test format lint types imports requirements trace pytest test-gpu kernels wheel bench bench-gpu haiku clean
+.PHONY: help demo test format lint types imports requirements trace pytest test-gpu kernels wheel bench bench-gpu clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "worker-orcd needs Python 3.11, 3.12 or 3.13 on the PATH"; exit 1; }
