@@ -33,12 +33,6 @@ __device__ __forceinline__ float bf16_to_float(unsigned short bits) {
     return __uint_as_float((unsigned int)bits << 16);
 }
 
-__device__ __forceinline__ unsigned short float_to_bf16(float value) {
-    unsigned short bits;
-    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-    return bits;
-}
-
 __device__ __forceinline__ float2 bf16x2_to_floats(unsigned int pair) {
     return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
 }

@@ -8,7 +8,6 @@
 // Launch: grid (at least T, which lies in device memory), block THREADS, no dynamic shared memory. Any H. The variance
 // of layer_norm is a second pass.
 // Source: Zhang & Sennrich 2019, eq. 4 (arXiv:1910.07467); Ba et al. 2016 (arXiv:1607.06450).
-#include "half.cuh"
 #include "panels.cuh"
 #include "pdl.cuh"
 #include "reduce.cuh"
