@@ -18,7 +18,7 @@ from importlib.resources import files
 for name in {PACKAGES!r}:
     importlib.import_module(name)
     assert files(name).joinpath("py.typed").is_file(), f"{{name}} has no py.typed"
-import backends.cuda.backend, backends.fake.backend, app.main
+import backends.cuda.backend, backends.fake.backend, app.command, app.main
 for module in pkgutil.iter_modules(backends.cuda.__path__):
     importlib.import_module(f"backends.cuda.{{module.name}}")
 kernels = [file.name for file in files("backends.cuda.kernels").iterdir()]

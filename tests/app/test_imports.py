@@ -91,7 +91,9 @@ def test_garbage_is_collected_once_the_model_is_loaded_and_what_the_start_made_i
 
 @pytest.mark.req("M0-W-1110")
 def test_a_container_imports_no_backend_before_one_is_chosen() -> None:
-    program = "import sys, app.main, app.container; print([name for name in sys.modules if name in sys.argv])"
+    program = (
+        "import sys, app.command, app.container; print([name for name in sys.modules if name in sys.argv])"
+    )
     names = ["backends.fake.backend", "backends.cuda.backend", "cuda", "gguf", "httpx", "litestar", "rich"]
 
     finished = subprocess.run(
