@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adapters_inbound.http.listener import bind
 from adapters_outbound.terminal.progress_bar import load_progress_bar
 from app.container import Container
+from app.shutdown_time import ShutdownTime
 from app.stop_signals import StopSignals
 from app.version import VERSION
 from domain.errors import WorkerError
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from app.loading import Loaded
     from domain.worker import Worker
 
-_CANCEL_SHARE = 0.2  # of the shutdown time is kept for cancelling and freeing
-_LAST_STEP_S = 1.0  # a step that takes longer ends with the process
-_LAST_RESPONSES_S = 0.5  # for what is written already to reach its readers
-_LAST_SPANS_S = 1.0  # for a collector of traces that may not answer
+# Shares of the shutdown time, each from its beginning.
+_FINISH_BY = 0.8  # the running job
+_CANCEL_BY = 0.9  # what did not finish
+_FREE_BY = 0.97  # the device, after the last responses and spans
+_LAST_RESPONSES_S = 0.5  # at most, for what is written already to reach its readers
+_LEAST_RESPONSES_S = 0.2  # however short the time is: a terminal event must not be cut by a busy host
+_LAST_SPANS_S = 1.0  # at most, for a collector of traces that may not answer
 _POLL_S = 0.01
 # Imported while the model loads, since their libraries take as long.
 _SERVING = ("app.serving", "app.assembly", "adapters_outbound.prometheus_metrics")
@@ -45,10 +49,11 @@ class WorkerProcess:
         self._settings = container.settings()
         self._story = container.process_story()
         self._inference = container.inference()
+        self._shutdown_time = ShutdownTime(self._settings.shutdown_timeout_sec, container.clock())
         self._started_at_s = time.monotonic()
 
     async def run(self) -> int:
-        self._signals = StopSignals(asyncio.get_running_loop())
+        self._signals = StopSignals(asyncio.get_running_loop(), on_request=self._shutdown_time.start)
         self._story.startup(VERSION)
         try:
             with contextlib.closing(bind(self._settings.host, self._settings.port)) as listener:
@@ -64,7 +69,7 @@ class WorkerProcess:
         except Exception as error:  # the process boundary: whatever it is, it is told and the exit is clean
             return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
         finally:
-            self._inference.stop(_LAST_STEP_S)
+            self._inference.stop(self._shutdown_time.left_s(_FREE_BY))  # a longer step ends with the process
             gc.unfreeze()
         self._story.shutdown(self._signals.reason, correlation_id=self._signals.correlation_id)
         return 0
@@ -112,8 +117,9 @@ class WorkerProcess:
             await self._signals.wait()
             await self._drain(worker)
         finally:
-            await server.stop(timeout_s=_LAST_RESPONSES_S)
-            await asyncio.to_thread(tracer.close, _LAST_SPANS_S)
+            responses_s = max(_LEAST_RESPONSES_S, self._half_of_what_is_left_s(_LAST_RESPONSES_S))
+            await server.stop(timeout_s=responses_s)
+            await asyncio.to_thread(tracer.close, self._half_of_what_is_left_s(_LAST_SPANS_S))
 
     def _request_shutdown(self, correlation_id: str) -> None:
         self._signals.request("POST /shutdown", correlation_id=correlation_id)
@@ -143,16 +149,18 @@ class WorkerProcess:
     async def _drain(self, worker: "Worker") -> None:
         """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""
         worker.drain()
-        timeout_s = self._settings.shutdown_timeout_sec
-        if not await _becomes_idle(worker, (1 - _CANCEL_SHARE) * timeout_s):
+        if not await _becomes_idle(worker, self._shutdown_time.left_s(_FINISH_BY)):
             worker.cancel_all()
-            await _becomes_idle(worker, _CANCEL_SHARE * timeout_s)
+            await _becomes_idle(worker, self._shutdown_time.left_s(_CANCEL_BY))
+
+    def _half_of_what_is_left_s(self, at_most_s: float) -> float:
+        """For a stage that may take its time, and leaves some to those after it."""
+        return min(at_most_s, self._shutdown_time.left_s(_FREE_BY) / 2)
 
     async def _free(self, loaded: "Loaded") -> None:
         freed = asyncio.wrap_future(self._inference.call(loaded.close))
-        timeout_s = self._settings.shutdown_timeout_sec
         with contextlib.suppress(TimeoutError):  # a hung device call: the exit of the process frees it
-            await asyncio.wait_for(freed, timeout_s)
+            await asyncio.wait_for(freed, self._shutdown_time.left_s(_FREE_BY))
 
     def _fail(self, error: WorkerError) -> int:
         self._story.failure(error)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 
 class StopSignals:
@@ -11,9 +12,14 @@ class StopSignals:
     Only a second signal is a sign of lost patience. A signal after a request is none: who shuts a worker down
     by HTTP may send SIGTERM afterwards as a matter of routine, as Kubernetes does after a `preStop` hook, and
     the job that was to finish must not pay for it.
+
+    Args:
+        loop: that runs.
+        on_request: called once, at the first that asks.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, on_request: Callable[[], None]) -> None:
+        self._on_request = on_request
         self._requested = asyncio.Event()
         self._is_signalled = False
         self.reason = ""
@@ -34,6 +40,7 @@ class StopSignals:
         if not self.requested:
             self.reason, self.correlation_id = reason, correlation_id
             self._requested.set()
+            self._on_request()
 
     def _handle(self, number: signal.Signals) -> None:
         if self._is_signalled:
