@@ -147,11 +147,16 @@ class WorkerProcess:
             stopped.cancel()
 
     async def _drain(self, worker: "Worker") -> None:
-        """Refuse new jobs, let the active one finish, cancel it when most of the time is gone."""
+        """Refuse new jobs, let the active one finish, cancel it when most of the time is gone.
+
+        A device that does not notice even that is left alone: the stream has its end all the same.
+        """
         worker.drain()
-        if not await _becomes_idle(worker, self._shutdown_time.left_s(_FINISH_BY)):
-            worker.cancel_all()
-            await _becomes_idle(worker, self._shutdown_time.left_s(_CANCEL_BY))
+        if await _becomes_idle(worker, self._shutdown_time.left_s(_FINISH_BY)):
+            return
+        worker.cancel_all()
+        if not await _becomes_idle(worker, self._shutdown_time.left_s(_CANCEL_BY)):
+            worker.abandon_all()
 
     def _half_of_what_is_left_s(self, at_most_s: float) -> float:
         """For a stage that may take its time, and leaves some to those after it."""

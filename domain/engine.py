@@ -23,7 +23,7 @@ from ports.tokenizer import Tokenizer
 
 
 class Engine:
-    """Runs jobs. `submit` may be called from any thread, all else belongs to the inference thread.
+    """Runs jobs. `submit` and `abandon` are for any thread, all else belongs to the inference thread.
 
     A job leaves in a fixed order: its sequence is closed, its slot released, its end narrated, and only then
     its terminal event published; so a caller that has read the event finds the slot free.
@@ -59,6 +59,15 @@ class Engine:
     def submit(self, job: Job) -> None:
         """Queue a streaming job for the inference thread. Any thread."""
         self._inbox.append(job)
+
+    def abandon(self, job: Job) -> None:
+        """End an interrupted job while the device holds the inference thread. Any thread.
+
+        Its sequence stays open; should that thread come back, it closes it and publishes nothing more.
+        """
+        assert job.interruption is not None
+        generation = next((each for each in list(self._running.values()) if each.job is job), None)
+        self._conclude(job, _failure(job, job.interruption), generation)
 
     def tick(self) -> bool:
         """Open what was submitted, end what must stop, advance the rest by one step.
@@ -170,9 +179,14 @@ class Engine:
         self._leave(job, _failure(job, error), None)
 
     def _leave(self, job: Job, terminal: TerminalEvent, generation: Generation | None) -> None:
+        # Before the decision: a device that hangs here must not keep one that is never published.
+        self._health.note_memory(self._model.memory().used_bytes)
+        self._conclude(job, terminal, generation)
+
+    def _conclude(self, job: Job, terminal: TerminalEvent, generation: Generation | None) -> None:
+        """Unless it has been done. Any thread."""
         if not job.decide(terminal):
             return
-        self._health.note_memory(self._model.memory().used_bytes)
         self._jobs.release(job)
         self._story.job_ended(job, terminal, generation)
         now_s = self._clock.monotonic_s()

@@ -70,6 +70,7 @@ class Worker:
         self._entropy = entropy
         self._story = storyteller
         self._draining = False
+        self._abandoning = False
         self._ready_at_s = clock.monotonic_s()
 
     @property
@@ -169,6 +170,8 @@ class Worker:
         self._story.job_accepted(job)
         self._engine.submit(job)
         self._wake_engine()
+        if self._abandoning:  # it was tokenized meanwhile
+            self._abandon(job)
 
     def cancel(self, job_id: str, *, correlation_id: str, trace_id: str | None = None) -> None:
         """Stop the job of that id, if it is active. Idempotent."""
@@ -195,6 +198,17 @@ class Worker:
         """Stop every active job because the worker is leaving."""
         for job in self._jobs.active():
             self._interrupt(job, "the worker is shutting down")
+
+    def abandon_all(self) -> None:
+        """End every stream, also one that is yet to start, for a device that does not come back to do it."""
+        self._abandoning = True
+        for job in self._jobs.active():
+            if job.state is JobState.STREAMING:
+                self._abandon(job)
+
+    def _abandon(self, job: Job) -> None:
+        self._interrupt(job, "the worker is shutting down")
+        self._engine.abandon(job)
 
     def _interrupt(self, job: Job, message: str) -> bool:
         """Ask `job` to stop; true for the first to ask."""

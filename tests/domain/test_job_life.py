@@ -334,6 +334,64 @@ def test_what_is_still_running_at_the_end_is_cancelled() -> None:
     assert "CANCELLED" == failure_code(sink)
 
 
+@pytest.mark.req("M0-W-1340", "M0-W-1312")
+@pytest.mark.parametrize("moment", ["submitted", "running"])
+def test_what_the_device_does_not_give_back_is_ended_without_it_and_only_once(moment: str) -> None:
+    bench = Bench()
+    _, sink = bench.start(max_tokens=60)
+    if moment == "running":
+        bench.engine.tick()
+    bench.worker.abandon_all()
+    bench.worker.abandon_all()
+    at_once = list(sink.events)
+    (end,) = bench.narrator.named("execute_end")
+    bench.finish()
+
+    assert "CANCELLED" == failure_code(sink)
+    assert at_once == sink.events
+    assert ("cancelled", 1 if moment == "running" else 0) == (end["outcome"], end["tokens_out"])
+    assert [Outcome.CANCELLED] == [figures.outcome for figures in bench.metrics.jobs]
+    assert bench.worker.is_idle
+    assert not bench.model.open
+
+
+@pytest.mark.req("M0-W-1340", "M0-W-1312")
+def test_a_job_that_starts_after_the_device_was_given_up_ends_as_well() -> None:
+    bench = Bench()
+    job = bench.admit()
+    bench.worker.abandon_all()
+    bench.worker.prepare(job)
+    bench.worker.start(job, sink := RecordingSink())
+
+    assert [JobStarted, JobFailed] == [type(event) for event in sink.events]
+    assert "CANCELLED" == failure_code(sink)
+
+
+def test_a_device_that_hangs_when_asked_for_its_memory_keeps_no_decision_to_itself() -> None:
+    class Hanging(ScriptedModel):
+        """Calls `meanwhile` where it would hang."""
+
+        meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+        def memory(self) -> MemoryReport:
+            self.meanwhile()
+            return super().memory()
+
+    bench = Bench(model := Hanging())
+    _, sink = bench.start(max_tokens=1)
+    seen: list[str] = []
+
+    def abandon() -> None:
+        bench.worker.abandon_all()
+        seen.append(failure_code(sink))
+
+    model.meanwhile = abandon
+    bench.finish()
+
+    assert "CANCELLED" == seen[0]
+    assert 1 == len(sink.terminals())
+
+
 @pytest.mark.req("M0-W-1900", "M0-W-1901", "M0-W-1902")
 def test_the_narration_of_a_job_has_its_counts_and_never_its_text() -> None:
     bench = Bench(ScriptedModel(b"secret answer"))

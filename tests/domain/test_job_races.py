@@ -93,6 +93,8 @@ class Schedule:
     def _drain(self) -> None:
         self.bench.worker.drain()
         self.bench.worker.cancel_all()
+        if self._random.random() < 0.5:
+            self.bench.worker.abandon_all()
 
 
 def check(schedule: Schedule) -> None:

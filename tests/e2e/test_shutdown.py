@@ -62,16 +62,19 @@ def test_a_job_that_does_not_finish_in_time_is_cancelled(start: Start) -> None:
     assert time.monotonic() - asked_at_s < 2.0
 
 
-@pytest.mark.req("M0-W-1340", "M0-W-1630")
-def test_a_step_that_hangs_does_not_keep_the_worker_beyond_its_time(start: Start) -> None:
+@pytest.mark.req("M0-W-1340", "M0-W-1630", "M0-W-1312")
+def test_a_step_that_hangs_keeps_neither_the_worker_nor_the_end_of_its_stream(start: Start) -> None:
     worker = start("--fake-fault", "slow-step@2:60000", "--shutdown-timeout-sec", "2")
     stream = stream_from_first_token(worker, max_tokens=400)
     asked_at_s = time.monotonic()
     worker.signal(signal.SIGTERM)
+    events = list(stream)
     status = worker.wait()
     left_after_s = time.monotonic() - asked_at_s
-    stream.close()
+    worker.stop()  # then all that it told has been read
 
+    assert ("CANCELLED", False) == (events[-1].data["code"], events[-1].data["retriable"])
+    assert ["cancelled"] == [event["outcome"] for event in worker.events("execute_end")]
     assert 0 == status
     assert left_after_s < 2.5
 
