@@ -112,14 +112,18 @@ class WorkerProcess:
         server = make_server(self._container, worker, listener, request_shutdown=self._request_shutdown)
         await server.start()
         try:
-            uri = f"http://{_bracketed(self._settings.host)}:{server.port}"
-            await self._announce(worker, uri, loaded)
-            await self._signals.wait()
-            await self._drain(worker)
+            await self._serve_jobs(worker, f"http://{_bracketed(self._settings.host)}:{server.port}", loaded)
         finally:
             responses_s = max(_LEAST_RESPONSES_S, self._half_of_what_is_left_s(_LAST_RESPONSES_S))
             await server.stop(timeout_s=responses_s)
             await asyncio.to_thread(tracer.close, self._half_of_what_is_left_s(_LAST_SPANS_S))
+
+    async def _serve_jobs(self, worker: "Worker", uri: str, loaded: "Loaded") -> None:
+        try:
+            await self._announce(worker, uri, loaded)
+            await self._signals.wait()
+        finally:  # also where nobody could be told: jobs are taken as soon as the server listens
+            await self._drain(worker)
 
     def _request_shutdown(self, correlation_id: str) -> None:
         self._signals.request("POST /shutdown", correlation_id=correlation_id)

@@ -1,13 +1,14 @@
 """A worker that cannot start says why, once, and leaves with the right status and nothing behind."""
 
 import errno
+import http.client
 import json
 import socket
 import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,27 @@ def test_a_refused_ready_callback_ends_the_worker_and_frees_its_port(
     assert [] == list(empty_folder.iterdir())
 
 
+@pytest.mark.req("M0-W-1111", "SYS-6.3.4", "M0-W-1340", "M0-W-1312")
+@pytest.mark.parametrize(
+    ("num_tokens", "timeout_s", "end"),
+    [(60, "10", "event: end"), (400, "2", '"code":"CANCELLED"')],
+    ids=["finishes", "is cancelled"],
+)
+def test_a_job_that_runs_when_the_callback_is_refused_has_its_end(
+    run_to_exit: RunToExit, num_tokens: int, timeout_s: str, end: str
+) -> None:
+    port = free_port()
+    request = {"job_id": "early", "prompt": "hello", "max_tokens": num_tokens, "temperature": 0}
+    jobs: list[StreamedJob] = []
+    with refusing_receiver(before=lambda: jobs.append(StreamedJob(port, request))) as url:
+        options = {"callback_url": url, "port": str(port), "shutdown_timeout_sec": timeout_s}
+        finished = run_to_exit(**options, fake_fault="slow-step@*:20")
+
+    assert (1, "INTERNAL") == (finished.returncode, only_error(finished)["error_kind"])
+    assert end in jobs[0].rest()
+    assert "client_disconnect" not in [event["event"] for event in narration(finished)]
+
+
 FAILURES: dict[str, tuple[str, dict[str, str]]] = {
     "bad setting": ("INVALID_REQUEST", {"kv_cache_size_mb": "-1"}),
     "no such device": ("CUDA_ERROR", {"gpu_device": "7"}),
@@ -223,10 +245,28 @@ def watched(port: int) -> Iterator[list[int]]:
         watcher.join()
 
 
+class StreamedJob:
+    """A job whose stream has begun."""
+
+    def __init__(self, port: int, request: dict[str, object]) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        body, headers = json.dumps(request), {"Content-Type": "application/json"}
+        self._connection.request("POST", "/execute", body, headers)
+        self._response = self._connection.getresponse()
+
+    def rest(self) -> str:
+        """All that comes, to a proper end: `IncompleteRead` where the stream is cut."""
+        with closing(self._connection):
+            return self._response.read().decode()
+
+
 @contextmanager
-def refusing_receiver() -> Iterator[str]:
+def refusing_receiver(before: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """A pool manager that answers 403, after it has called `before`."""
+
     class Refusal(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            before()
             self.send_response(403)
             self.end_headers()
 
