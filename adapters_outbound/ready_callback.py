@@ -19,6 +19,7 @@ class HttpReadyNotifier:
 
     Args:
         sleep: waits between tries; a test's own for speed.
+        attempt_timeout_s: from the attempt's begin to the receiver's status.
     """
 
     def __init__(
@@ -28,15 +29,17 @@ class HttpReadyNotifier:
         ids: Ids,
         narrator: Narrator,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        attempt_timeout_s: float = _ATTEMPT_TIMEOUT_S,
     ) -> None:
         self._url = url
         self._ids = ids
         self._narrator = narrator
         self._sleep = sleep
+        self._attempt_timeout_s = attempt_timeout_s
 
     async def notify(self, notice: ReadyNotice) -> None:
         correlation_id = self._ids.correlation_id()
-        async with httpx.AsyncClient(timeout=_ATTEMPT_TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=self._attempt_timeout_s, trust_env=False) as client:
             for attempt, backoff_s in enumerate((*_BACKOFF_S, None), start=1):
                 problem, final = await self._attempt(client, notice, correlation_id)
                 self._tell(attempt, problem, correlation_id)
@@ -51,15 +54,25 @@ class HttpReadyNotifier:
     ) -> tuple[str | None, bool]:
         """(what went wrong or None, whether trying again is useless)."""
         try:
-            response = await client.post(
-                self._url, json=_body(notice), headers={"X-Correlation-Id": correlation_id}
-            )
+            status = await self._status(client, notice, correlation_id)
+        except TimeoutError:
+            return f"no answer in {self._attempt_timeout_s:g} s", False
         except httpx.HTTPError as error:
             return type(error).__name__, False
-        if response.is_success:
+        if httpx.codes.is_success(status):
             return None, False
-        retry = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
-        return f"status {response.status_code}", not retry
+        retry = httpx.codes.is_server_error(status) or status == httpx.codes.TOO_MANY_REQUESTS
+        return f"status {status}", not retry
+
+    async def _status(self, client: httpx.AsyncClient, notice: ReadyNotice, correlation_id: str) -> int:
+        """POST once; of the answer the status is all that counts, so its body is left where it is."""
+        async with (
+            asyncio.timeout(self._attempt_timeout_s),
+            client.stream(
+                "POST", self._url, json=_body(notice), headers={"X-Correlation-Id": correlation_id}
+            ) as response,
+        ):
+            return response.status_code
 
     def _tell(self, attempt: int, problem: str | None, correlation_id: str) -> None:
         self._narrator.narrate(

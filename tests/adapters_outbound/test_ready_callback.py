@@ -1,9 +1,13 @@
 """The ready callback against a real HTTP receiver."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -58,7 +62,7 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-async def notify(url: str) -> tuple[list[float], RecordingNarrator]:
+async def notify(url: str, attempt_timeout_s: float = 20.0) -> tuple[list[float], RecordingNarrator]:
     """Notify once; returns the pauses taken between tries."""
     pauses: list[float] = []
     narrator = RecordingNarrator()
@@ -66,7 +70,9 @@ async def notify(url: str) -> tuple[list[float], RecordingNarrator]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    notifier = HttpReadyNotifier(url, ids=FixedIds(), narrator=narrator, sleep=sleep)
+    notifier = HttpReadyNotifier(
+        url, ids=FixedIds(), narrator=narrator, sleep=sleep, attempt_timeout_s=attempt_timeout_s
+    )
     try:
         await notifier.notify(NOTICE)
     except CallbackFailed as error:
@@ -127,3 +133,50 @@ async def test_a_refusal_or_a_redirect_is_final(status: int, receiver: Receiver)
 async def test_nobody_listening_is_tried_four_times() -> None:
     with pytest.raises(CallbackFailed, match="after 4 attempts: ConnectError"):
         await notify("http://127.0.0.1:1/ready")
+
+
+@contextmanager
+def receiver_that_says(*pieces: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """A receiver that answers with these pieces, the last one over and over, a pause after each."""
+
+    def answer() -> None:
+        with suppress(OSError):  # the end of the test
+            while True:
+                connection, _ = server.accept()
+                with connection, suppress(OSError):  # the notifier has heard enough
+                    connection.recv(65536)
+                    for piece in chain(pieces, repeat(pieces[-1])):
+                        connection.sendall(piece)
+                        time.sleep(pause_s)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/ready"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.req("SYS-5.3.1", "SYS-6.3.4")
+async def test_a_receiver_that_never_comes_to_its_status_is_given_up() -> None:
+    with (
+        receiver_that_says(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", pause_s=0.01) as url,
+        pytest.raises(CallbackFailed, match=r"after 4 attempts: no answer in 0\.1 s"),
+    ):
+        await notify(url, attempt_timeout_s=0.1)
+
+
+@pytest.mark.req("SYS-5.3.1")
+@pytest.mark.parametrize(
+    "headers",
+    [b"Content-Length: 1000000000000", b"Content-Length: 9\r\nContent-Encoding: gzip"],
+    ids=["endless", "undecodable"],
+)
+async def test_a_status_is_all_that_counts_of_an_answer(headers: bytes) -> None:
+    with receiver_that_says(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n", b"not gzip!") as url:
+        pauses, narrator = await notify(url)
+
+    assert [] == pauses
+    assert ["told the pool manager"] == [event["human"] for event in narrator.events]
