@@ -10,9 +10,12 @@ from typing import Any
 from adapters_inbound.cli.arguments import exit_for_missing, parse_arguments
 from app.settings import Settings, merge, validate
 from app.version import VERSION
-from domain.errors import InvalidConfiguration
+from domain.errors import InvalidConfiguration, WorkerError
 from domain.redaction import redact
 from ports.narrator import Level
+
+_LAST_LINES_S = 1.0  # at most, for a reader of the log that has stopped reading
+_LEAST_LAST_LINES_S = 0.1  # for one that reads, however late it is
 
 # By name, since a worker that serves needs none of what they import.
 _SUBCOMMANDS = {
@@ -58,12 +61,13 @@ def _refuse(given: Mapping[str, Any], error: InvalidConfiguration) -> int:
     from adapters_outbound.narration.sinks import configure_narration  # noqa: PLC0415
     from adapters_outbound.system import SystemClock  # noqa: PLC0415
 
-    configure_narration(str(given.get("log_level", "INFO")), str(given.get("log_format", "json")))
     model = given.get("model")
     identity = {"worker_id": given.get("worker_id"), "model_ref": given.get("model_ref") or f"file:{model}"}
     narrator = LoguruNarrator(
         SystemClock(), version=VERSION, identity={**identity, "gpu_device": given.get("gpu_device")}
     )
+    level, log_format = str(given.get("log_level", "INFO")), str(given.get("log_format", "json"))
+    narration = configure_narration(level, log_format, narrator)
     narrator.narrate(
         "error",
         f"cannot start: {error.code}",
@@ -72,7 +76,8 @@ def _refuse(given: Mapping[str, Any], error: InvalidConfiguration) -> int:
         error_message=error.message,
         model_path=model,
     )
-    print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
+    narration.close(_LAST_LINES_S)
+    _tell_person(error)
     return 1
 
 
@@ -91,9 +96,25 @@ def _run(settings: Settings) -> int:
     from app.container import Container  # noqa: PLC0415
     from app.process import WorkerProcess  # noqa: PLC0415
 
-    configure_narration(settings.log_level, settings.log_format)
     container = Container(settings=settings, identity=_identity(settings))
-    return uvloop.run(WorkerProcess(container).run())
+    narration = configure_narration(settings.log_level, settings.log_format, container.narrator())
+    process = WorkerProcess(container, on_abort=lambda: narration.close(_LEAST_LAST_LINES_S))
+    try:
+        status = uvloop.run(process.run())
+    finally:
+        narration.close(max(_LEAST_LAST_LINES_S, min(_LAST_LINES_S, process.shutdown_time.left_s())))
+    if process.failure is not None:
+        _tell_person(process.failure)
+    return status
+
+
+def _tell_person(error: WorkerError) -> None:
+    """One line on standard error, after all that was narrated."""
+    from adapters_outbound.narration.line_writer import LineWriter  # noqa: PLC0415 as in `_run`
+
+    writer = LineWriter(sys.stderr.fileno())
+    writer.write(f"worker-orcd: {error.code}: {redact(error.message)}\n")
+    writer.close(_LEAST_LAST_LINES_S)
 
 
 def _identity(settings: Settings) -> dict[str, object]:

@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import gc
 import socket
-import sys
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from app.shutdown_time import ShutdownTime
 from app.stop_signals import StopSignals
 from app.version import VERSION
 from domain.errors import WorkerError
-from domain.redaction import redact
 from ports.ready_notifier import ReadyNotice
 
 if TYPE_CHECKING:
@@ -42,18 +40,27 @@ class _StoppedWhileLoading(Exception):
 
 
 class WorkerProcess:
-    """One worker from first to last. `run` returns the exit status."""
+    """One worker from first to last. `run` returns the exit status; `failure` says why where it is 1.
 
-    def __init__(self, container: Container) -> None:
+    Args:
+        container: of all its parts.
+        on_abort: called before a second signal ends the process on the spot.
+    """
+
+    def __init__(self, container: Container, *, on_abort: Callable[[], None] = lambda: None) -> None:
         self._container = container
         self._settings = container.settings()
         self._story = container.process_story()
         self._inference = container.inference()
-        self._shutdown_time = ShutdownTime(self._settings.shutdown_timeout_sec, container.clock())
+        self._on_abort = on_abort
+        self.failure: WorkerError | None = None
+        self.shutdown_time = ShutdownTime(self._settings.shutdown_timeout_sec, container.clock())
         self._started_at_s = time.monotonic()
 
     async def run(self) -> int:
-        self._signals = StopSignals(asyncio.get_running_loop(), on_request=self._shutdown_time.start)
+        self._signals = StopSignals(
+            asyncio.get_running_loop(), on_request=self.shutdown_time.start, on_abort=self._on_abort
+        )
         self._story.startup(VERSION)
         try:
             with contextlib.closing(bind(self._settings.host, self._settings.port)) as listener:
@@ -69,7 +76,7 @@ class WorkerProcess:
         except Exception as error:  # the process boundary: whatever it is, it is told and the exit is clean
             return self._fail(WorkerError(f"internal error: {type(error).__name__}: {error}"))
         finally:
-            self._inference.stop(self._shutdown_time.left_s(_FREE_BY))  # a longer step ends with the process
+            self._inference.stop(self.shutdown_time.left_s(_FREE_BY))  # a longer step ends with the process
             gc.unfreeze()
         self._story.shutdown(self._signals.reason, correlation_id=self._signals.correlation_id)
         return 0
@@ -156,24 +163,24 @@ class WorkerProcess:
         A device that does not notice even that is left alone: the stream has its end all the same.
         """
         worker.drain()
-        if await _becomes_idle(worker, self._shutdown_time.left_s(_FINISH_BY)):
+        if await _becomes_idle(worker, self.shutdown_time.left_s(_FINISH_BY)):
             return
         worker.cancel_all()
-        if not await _becomes_idle(worker, self._shutdown_time.left_s(_CANCEL_BY)):
+        if not await _becomes_idle(worker, self.shutdown_time.left_s(_CANCEL_BY)):
             worker.abandon_all()
 
     def _half_of_what_is_left_s(self, at_most_s: float) -> float:
         """For a stage that may take its time, and leaves some to those after it."""
-        return min(at_most_s, self._shutdown_time.left_s(_FREE_BY) / 2)
+        return min(at_most_s, self.shutdown_time.left_s(_FREE_BY) / 2)
 
     async def _free(self, loaded: "Loaded") -> None:
         freed = asyncio.wrap_future(self._inference.call(loaded.close))
         with contextlib.suppress(TimeoutError):  # a hung device call: the exit of the process frees it
-            await asyncio.wait_for(freed, self._shutdown_time.left_s(_FREE_BY))
+            await asyncio.wait_for(freed, self.shutdown_time.left_s(_FREE_BY))
 
     def _fail(self, error: WorkerError) -> int:
         self._story.failure(error)
-        print(f"worker-orcd: {error.code}: {redact(error.message)}", file=sys.stderr)  # noqa: T201 for the person
+        self.failure = error
         return 1
 
 

@@ -16,10 +16,18 @@ class StopSignals:
     Args:
         loop: that runs.
         on_request: called once, at the first that asks.
+        on_abort: called before the second signal ends the process.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, on_request: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_request: Callable[[], None],
+        on_abort: Callable[[], None],
+    ) -> None:
         self._on_request = on_request
+        self._on_abort = on_abort
         self._requested = asyncio.Event()
         self._is_signalled = False
         self.reason = ""
@@ -44,6 +52,7 @@ class StopSignals:
 
     def _handle(self, number: signal.Signals) -> None:
         if self._is_signalled:
+            self._on_abort()
             os._exit(128 + number)  # the person or supervisor has lost patience: no clean-up
         self._is_signalled = True
         self.request(number.name)

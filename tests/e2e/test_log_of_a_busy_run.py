@@ -20,7 +20,7 @@ SECRETS = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusyRun]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> BusyRun:
     with BusyRun(tmp_path_factory.mktemp("busy"), FAULTS) as run:
         for topic in ("rain over mountains", "silent graphics cards", "the last train home"):
             run.execute(f"Write a haiku about {topic}.")  # they meet the faults
@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusyRun]:
         ]
 
         assert [400, 415, 400, 404, 401, 400] == statuses
-        yield run
+    return run  # the worker has ended, so that all its lines are written
 
 
 def pieces(text: str) -> set[str]:

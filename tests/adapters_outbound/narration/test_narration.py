@@ -14,7 +14,9 @@ from adapters_outbound.narration.safe_text import safe_text
 from adapters_outbound.narration.sinks import configure_narration
 from ports.narrator import Level
 from tests.support.doubles import VirtualClock
+from tests.support.full_pipe import FullPipe
 
+TIMEOUT_S = 20.0
 IDENTITY = {"worker_id": "w", "model_ref": "file:/m.gguf", "gpu_device": 0}
 
 
@@ -176,24 +178,45 @@ def test_levels_are_the_specs_own(lines: list[str], narrator: LoguruNarrator) ->
     ("level", "expected"), [("TRACE", 6), ("DEBUG", 5), ("WARN", 3), ("FATAL", 1), ("MUTE", 0)]
 )
 def test_the_least_level_is_honoured(
-    level: str, expected: int, narrator: LoguruNarrator, capsys: pytest.CaptureFixture[str]
+    level: str, expected: int, narrator: LoguruNarrator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    configure_narration(level, "json")
+    writer = configure_narration(level, "json", narrator)
     for each in Level:
         narrator.narrate("error", "x", level=each)
     logger.remove()
+    writer.close(TIMEOUT_S)
 
-    assert expected == len(capsys.readouterr().out.splitlines())
+    assert expected == len(capfd.readouterr().out.splitlines())
 
 
 def test_the_form_for_people_goes_to_standard_error_alone(
-    narrator: LoguruNarrator, capsys: pytest.CaptureFixture[str]
+    narrator: LoguruNarrator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    configure_narration("INFO", "pretty")
+    writer = configure_narration("INFO", "pretty", narrator)
     narrator.narrate("error", "cannot start", error_message="no device")
     logger.remove()
+    writer.close(TIMEOUT_S)
 
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
 
     assert "" == captured.out
     assert "00:16:40.000 INFO  error                cannot start: no device\n" == captured.err
+
+
+def test_a_reader_that_did_not_read_is_told_by_an_event_how_much_it_missed(
+    narrator: LoguruNarrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FullPipe() as pipe, open(pipe.ours, "w", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        writer = configure_narration("INFO", "json", narrator)
+        for number in range(25_000):
+            narrator.narrate("execute_start", "x", number=number)
+        text = pipe.read_all(writer)
+        logger.remove()
+
+    events = [json.loads(line) for line in text.splitlines()]
+    numbers = [event["number"] for event in events if event["event"] == "execute_start"]
+    (lost,) = [event for event in events if event["event"] == "narration_lost"]
+
+    assert list(range(len(numbers))) == numbers
+    assert (25_000 - len(numbers), "WARN", "w") == (lost["num_lines"], lost["level"], lost["worker_id"])
