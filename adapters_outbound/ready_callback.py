@@ -1,6 +1,7 @@
 """The ready callback over HTTP (spec §8)."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -12,6 +13,16 @@ from ports.ready_notifier import ReadyNotice
 
 _ATTEMPT_TIMEOUT_S = 5.0
 _BACKOFF_S = (1.0, 2.0, 4.0)
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+def can_be_called(url: str) -> bool:
+    """Whether a notifier can use this http or https URL, as far as that can be said without a connection."""
+    try:
+        host = httpx.Request("POST", url).url.raw_host.decode()
+    except (httpx.InvalidURL, UnicodeError):  # an IDNA error is of the latter kind
+        return False
+    return ":" in host or _HOST_NAME.fullmatch(host) is not None
 
 
 class HttpReadyNotifier:

@@ -16,6 +16,7 @@ from domain.errors import InvalidConfiguration
 
 MAX_TOKENS_OUT = 2048
 MAX_SHUTDOWN_TIMEOUT_S = 30
+MAX_URL_CHARS = 8192  # what servers commonly take of a request line
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,21 @@ def _is_port(port: int) -> str | None:
     return None if port == 0 or 1024 <= port <= 65535 else f"must be 0 or 1024 to 65535, not {port}"
 
 
-def _is_url(url: str) -> str | None:
+def _is_callback_url(url: str) -> str | None:
+    from adapters_outbound.ready_callback import can_be_called  # noqa: PLC0415 httpx comes with it
+
+    if len(url) > MAX_URL_CHARS:
+        return f"must have at most {MAX_URL_CHARS} characters, not {len(url)}"
+    if not url.isprintable() or set(url) & set(' "<>'):  # not shown: a password with one is not redacted
+        return "must have no blank, no quotation mark, no angle bracket and no invisible character"
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        valid = (
+            parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and can_be_called(url)
+        )
     except ValueError:
         valid = False
-    return None if valid else f"must be an http or https URL, not {url!r}"
+    return None if valid else f"must be an http or https URL with a host that can be called, not {url!r}"
 
 
 def _is_address(host: str) -> str | None:
@@ -189,7 +198,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "gpu_device": _at_least(0),
     "port": _is_port,
     "host": _is_address,
-    "callback_url": _is_url,
+    "callback_url": _is_callback_url,
     "model_ref": _is_safe_reference,
     "tokenizer": _is_file_name,
     "max_tokens_in": _at_least(1),

@@ -164,6 +164,53 @@ def test_a_value_of_the_wrong_type_in_the_environment_is_named() -> None:
     assert "LLORCH_WORKER_BACKEND: 'tpu' is not one of cuda, fake" in raised.value.message
 
 
+@pytest.mark.req("M0-W-1100", "M0-W-1111")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://xn--/x",
+        "http://xn--a/x",
+        "http://pool\x01/x",
+        "http://pool/\tx",
+        "http://pool manager/x",
+        "http://user:p ss@pool/x",
+        "http://user:p<ss@pool..x/x",
+        "http://pool<manager/x",
+        "http://pool..manager/x",
+        "http://\u2603.net/x",
+        "http://[::g]/x",
+        "http://999.1.1.1/x",
+        "http://pool/\ud800",
+        f"http://{'x' * 64}.net/",
+        f"http://pool/{'x' * 70_000}",
+    ],
+    ids=ascii,
+)
+def test_a_callback_url_that_cannot_be_called_is_refused_with_the_settings(url: str) -> None:
+    message = problem(callback_url=url)
+
+    assert message.startswith("--callback-url must ")
+    assert len(message) < 200
+    assert "ss@" not in message
+
+
+@pytest.mark.req("M0-W-1100")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://pool/ready",
+        "HTTPS://Pool_1.example.com.:8443/ready?a=%20b#c",
+        "http://user:pass%20word@127.0.0.1:9000",
+        "http://[::1]:9000/ready",
+        "http://b\u00fccher.example/pr\u00eat",
+        "http://xn--bcher-kva.example/",
+    ],
+    ids=ascii,
+)
+def test_a_callback_url_may_be_any_that_can_be_called(url: str) -> None:
+    assert url == settings(callback_url=url).callback_url
+
+
 @pytest.mark.req("M0-W-1100")
 @pytest.mark.parametrize(
     ("field", "value", "words"),
