@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from adapters_outbound.local_address import reachable_uri
 from domain.errors import CallbackFailed
 from ports.ids import Ids
 from ports.narrator import Level, Narrator
@@ -68,7 +69,7 @@ class HttpReadyNotifier:
             status = await self._status(client, notice, correlation_id)
         except TimeoutError:
             return f"no answer in {self._attempt_timeout_s:g} s", False
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             return type(error).__name__, False
         if httpx.codes.is_success(status):
             return None, False
@@ -77,13 +78,11 @@ class HttpReadyNotifier:
 
     async def _status(self, client: httpx.AsyncClient, notice: ReadyNotice, correlation_id: str) -> int:
         """POST once; of the answer the status is all that counts, so its body is left where it is."""
-        async with (
-            asyncio.timeout(self._attempt_timeout_s),
-            client.stream(
-                "POST", self._url, json=_body(notice), headers={"X-Correlation-Id": correlation_id}
-            ) as response,
-        ):
-            return response.status_code
+        async with asyncio.timeout(self._attempt_timeout_s):
+            uri = await reachable_uri(notice.uri, peer_host=httpx.URL(self._url).raw_host.decode())
+            body, headers = _body(notice, uri), {"X-Correlation-Id": correlation_id}
+            async with client.stream("POST", self._url, json=body, headers=headers) as response:
+                return response.status_code
 
     def _tell(self, attempt: int, problem: str | None, correlation_id: str) -> None:
         self._narrator.narrate(
@@ -95,14 +94,14 @@ class HttpReadyNotifier:
         )
 
 
-def _body(notice: ReadyNotice) -> dict[str, object]:
+def _body(notice: ReadyNotice, uri: str) -> dict[str, object]:
     return {
         "worker_id": notice.worker_id,
         "model_ref": notice.model_ref,
         "vram_bytes": notice.vram_bytes,
         "memory_bytes": notice.vram_bytes,
         "memory_architecture": "vram-only",
-        "uri": notice.uri,
+        "uri": uri,
         "worker_type": "bespoke-cuda",
         "capabilities": ["text-gen"],
         "protocol": "sse",

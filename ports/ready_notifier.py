@@ -6,7 +6,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ReadyNotice:
-    """What the pool manager is told once the worker serves."""
+    """What the pool manager is told once the worker serves.
+
+    `uri` is where it listens; for a wildcard address the notifier says the one that faces the pool manager.
+    """
 
     worker_id: str
     model_ref: str

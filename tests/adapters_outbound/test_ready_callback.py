@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain, repeat
 from typing import Any
@@ -62,7 +63,9 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-async def notify(url: str, attempt_timeout_s: float = 20.0) -> tuple[list[float], RecordingNarrator]:
+async def notify(
+    url: str, notice: ReadyNotice = NOTICE, *, attempt_timeout_s: float = 20.0
+) -> tuple[list[float], RecordingNarrator]:
     """Notify once; returns the pauses taken between tries."""
     pauses: list[float] = []
     narrator = RecordingNarrator()
@@ -74,7 +77,7 @@ async def notify(url: str, attempt_timeout_s: float = 20.0) -> tuple[list[float]
         url, ids=FixedIds(), narrator=narrator, sleep=sleep, attempt_timeout_s=attempt_timeout_s
     )
     try:
-        await notifier.notify(NOTICE)
+        await notifier.notify(notice)
     except CallbackFailed as error:
         error.add_note(repr(pauses))
         raise
@@ -102,6 +105,26 @@ async def test_the_pool_manager_is_told_everything_once(receiver: Receiver) -> N
         "protocol": "sse",
     } == body
     assert ["ready_callback"] == narrator.names()
+
+
+@pytest.mark.req("SYS-5.3.1")
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "[0::0]"])  # noqa: S104 told, not bound
+async def test_a_worker_that_listens_everywhere_says_where_the_pool_manager_finds_it(
+    host: str, receiver: Receiver
+) -> None:
+    receiver.statuses = [200]
+
+    await notify(receiver.url, replace(NOTICE, uri=f"http://{host}:9000"))
+
+    ((_, body),) = receiver.requests
+    assert "http://127.0.0.1:9000" == body["uri"]
+
+
+async def test_a_pool_manager_to_whom_there_is_no_way_is_tried_four_times() -> None:
+    everywhere = replace(NOTICE, uri="http://0.0.0.0:9000")  # IPv4 alone
+
+    with pytest.raises(CallbackFailed, match="after 4 attempts: gaierror"):
+        await notify("http://[::1]:1/ready", everywhere)
 
 
 async def test_a_receiver_in_trouble_is_tried_again_with_growing_pauses(receiver: Receiver) -> None:
