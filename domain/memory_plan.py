@@ -116,15 +116,15 @@ def _feed_forward_floats(feed_forward: FeedForward, hidden_size: int) -> int:
         case Gelu():  # before and after the activation
             return 2 * feed_forward.intermediate_size
         case Experts():  # the router's logits, and what every active expert is given, has inside and gives
-            floats = 2 * hidden_size + 3 * feed_forward.intermediate_size
+            floats = 2 * hidden_size + feed_forward.intermediate_size
             return feed_forward.num_experts + feed_forward.num_active * floats
 
 
 def _filling_floats(feed_forward: FeedForward, hidden_size: int) -> int:
     """What each expert is given and has inside, of tokens that there are not: up to its list's alignment, and
-    up to a whole tile behind the last.
+    up to a whole tile behind the last. In float16, as matrix products take it.
     """
     if not isinstance(feed_forward, Experts):
         return 0
     num_rows = _LIST_ALIGNMENT * feed_forward.num_experts + _TILE_TOKENS
-    return num_rows * (hidden_size + feed_forward.intermediate_size)
+    return num_rows * (hidden_size + feed_forward.intermediate_size) // 2

@@ -103,7 +103,7 @@ def test_scratch_space_holds_every_active_expert_of_every_row() -> None:
         return plan_memory(model, free_bytes=2**30, gpu_device=0, path="/m.gguf").scratch_bytes
 
     rows, float_bytes = 128 + 1, 4  # a chunk and a token
-    floats = 2 * 64 + 3 * 128  # given and made; gate, up and their product
+    floats = 2 * 64 + 128  # given and made; inside
 
     assert align(rows * float_bytes * floats) == scratch_bytes(3) - scratch_bytes(2)
 
