@@ -58,7 +58,10 @@ class HttpReadyNotifier:
                 if problem is None:
                     return
                 if final or backoff_s is None:
-                    raise CallbackFailed(f"the ready callback failed after {attempt} attempts: {problem}")
+                    raise CallbackFailed(
+                        f"{self._receiver} could not be told after {attempt} attempts: {problem}; "
+                        "look at --callback-url, and at who listens there"
+                    )
                 await self._sleep(backoff_s)
 
     async def _attempt(
@@ -70,7 +73,7 @@ class HttpReadyNotifier:
         except TimeoutError:
             return f"no answer in {self._attempt_timeout_s:g} s", False
         except (httpx.HTTPError, OSError) as error:
-            return type(error).__name__, False
+            return f"{type(error).__name__}: {error}".removesuffix(": "), False
         if httpx.codes.is_success(status):
             return None, False
         retry = httpx.codes.is_server_error(status) or status == httpx.codes.TOO_MANY_REQUESTS
@@ -84,10 +87,16 @@ class HttpReadyNotifier:
             async with client.stream("POST", self._url, json=body, headers=headers) as response:
                 return response.status_code
 
+    @property
+    def _receiver(self) -> str:
+        """The URL without what may be secret in it: user, path and query."""
+        url = httpx.URL(self._url)
+        return f"the pool manager at {url.scheme}://{url.netloc.decode()}"
+
     def _tell(self, attempt: int, problem: str | None, correlation_id: str) -> None:
         self._narrator.narrate(
             "ready_callback",
-            "told the pool manager" if problem is None else f"could not tell the pool manager: {problem}",
+            f"told {self._receiver}" if problem is None else f"could not tell {self._receiver}: {problem}",
             level=Level.INFO if problem is None else Level.WARN,
             attempt=attempt,
             correlation_id=correlation_id,

@@ -154,8 +154,11 @@ async def test_a_refusal_or_a_redirect_is_final(status: int, receiver: Receiver)
 
 
 async def test_nobody_listening_is_tried_four_times() -> None:
-    with pytest.raises(CallbackFailed, match="after 4 attempts: ConnectError"):
-        await notify("http://127.0.0.1:1/ready")
+    with pytest.raises(CallbackFailed, match=r"after 4 attempts: ConnectError: .+; look at") as failure:
+        await notify("http://user:secret@127.0.0.1:1/ready?token=secret")
+
+    assert "at http://127.0.0.1:1 could" in failure.value.message
+    assert "secret" not in failure.value.message
 
 
 @contextmanager
@@ -202,4 +205,5 @@ async def test_a_status_is_all_that_counts_of_an_answer(headers: bytes) -> None:
         pauses, narrator = await notify(url)
 
     assert [] == pauses
-    assert ["told the pool manager"] == [event["human"] for event in narrator.events]
+    assert 1 == len(narrator.events)
+    assert narrator.events[0]["human"].startswith("told the pool manager at http://127.0.0.1:")
