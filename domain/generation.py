@@ -39,8 +39,9 @@ class Generation:
         fragment = self._text.push(token_id)
         if fragment is not None:
             self.job.publish(TokenText(fragment.text, fragment.token_ids))
-        if self._text.stopped is not None:
-            return self._end(StopReason.STOP_SEQUENCE)
+        stopped = self._text.stopped or self.job.stop_ids.get(token_id)
+        if stopped is not None:
+            return self._end(StopReason.STOP_SEQUENCE, stopped)
         if self.tokens_out >= self.job.max_tokens:
             return self._end(StopReason.MAX_TOKENS)
         return None
@@ -59,7 +60,7 @@ class Generation:
         """From `started` to the last token."""
         return round(1000 * (self._last_token_at_s - self.started_at_s))
 
-    def _end(self, reason: StopReason) -> JobEnded:
+    def _end(self, reason: StopReason, stopped: str | None = None) -> JobEnded:
         rest = self._text.finish()
         if rest is not None:
             self.job.publish(TokenText(rest.text, rest.token_ids))
@@ -69,6 +70,6 @@ class Generation:
             decode_time_ms=self.decode_time_ms(),
             stop_reason=reason,
             seed=self.job.seed,
-            stop_sequence_matched=self._text.stopped,
+            stop_sequence_matched=stopped,
             token_ids=tuple(self._text.pending_ids),
         )

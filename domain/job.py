@@ -1,5 +1,6 @@
 """One job from its registration to its one terminal event."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from domain.errors import JobError
@@ -42,6 +43,7 @@ class Job:
         self.trace_id = trace_id
         self.prompt_ids: list[int] = []
         self.max_tokens = 0
+        self.stop_ids: Mapping[int, str] = {}
         self._state = JobState.REGISTERED
         self._sink: EventSink | None = None
         self._interrupt: dict[str, tuple[JobError, float]] = {}
@@ -82,11 +84,12 @@ class Job:
         note = (error, now_s)
         return self._interrupt.setdefault("first", note) is note
 
-    def prepare(self, prompt_ids: list[int], max_tokens: int) -> None:
-        """REGISTERED → PREPARED: note the prompt's ids and how many tokens may follow."""
+    def prepare(self, prompt_ids: list[int], *, max_tokens: int, stop_ids: Mapping[int, str]) -> None:
+        """REGISTERED → PREPARED: note the prompt's ids, how many tokens may follow, and which are stops."""
         self._advance(JobState.REGISTERED, JobState.PREPARED)
         self.prompt_ids = prompt_ids
         self.max_tokens = max_tokens
+        self.stop_ids = stop_ids
 
     def stream_to(self, sink: EventSink) -> None:
         """PREPARED → STREAMING: from now on the inference thread publishes to `sink`."""

@@ -159,7 +159,9 @@ class Worker:
             self._jobs.release(job)
             raise
         room = self._limits.max_model_len - len(prompt_ids)
-        job.prepare(prompt_ids, max_tokens=min(request.max_tokens, room))
+        job.prepare(
+            prompt_ids, max_tokens=min(request.max_tokens, room), stop_ids=self._control_stops(request)
+        )
 
     def start(self, job: Job, sink: EventSink) -> None:
         """Publish `started` to `sink` and hand a prepared job to the inference thread for what follows."""
@@ -216,6 +218,17 @@ class Worker:
         if is_first:
             self._wake_engine()
         return is_first
+
+    def _control_stops(self, request: ExecuteRequest) -> Mapping[int, str]:
+        """The stops that name a control token, by its id: it has no text in which they could be found."""
+        encoded = {
+            stop: self._tokenizer.encode(stop, add_bos=False, parse_special=True) for stop in request.stop
+        }
+        return {
+            ids[0]: stop
+            for stop, ids in encoded.items()
+            if len(ids) == 1 and not self._tokenizer.decode_bytes(ids[0])
+        }
 
     def _check_token_limits(self, request: ExecuteRequest, *, num_prompt_tokens: int) -> None:
         errors = []

@@ -23,7 +23,7 @@ def new_job(job_id: str = "j") -> Job:
 
 def streaming_job() -> tuple[Job, RecordingSink]:
     job, sink = new_job(), RecordingSink()
-    job.prepare([1], max_tokens=1)
+    job.prepare([1], max_tokens=1, stop_ids={})
     job.stream_to(sink)
     return job, sink
 
@@ -31,7 +31,7 @@ def streaming_job() -> tuple[Job, RecordingSink]:
 def test_a_job_moves_through_its_states_in_order() -> None:
     job = new_job()
     states = [job.state]
-    job.prepare([1, 2], max_tokens=3)
+    job.prepare([1, 2], max_tokens=3, stop_ids={})
     states.append(job.state)
     job.stream_to(RecordingSink())
     states.append(job.state)

@@ -19,7 +19,7 @@ from tests.support.doubles import RecordingSink
 from tests.support.job_events import ended, failure_code, text_of
 from tests.support.scripted_model import ScriptedModel
 
-EOS = 257
+BOS, EOS = 256, 257
 BASELINE = 1000  # bytes the scripted model holds with no sequence open
 
 
@@ -85,6 +85,24 @@ def test_a_stop_string_across_tokens_ends_the_answer_and_is_not_part_of_it() -> 
         ended(sink).stop_reason,
         ended(sink).stop_sequence_matched,
     )
+
+
+@pytest.mark.req("M0-W-1422")
+def test_a_stop_may_be_a_control_token_which_has_no_text() -> None:
+    sink = Bench(ScriptedModel([*b"one", BOS, *b"two"])).run(max_tokens=20, stop=["tw", "<|bos|>"])
+
+    assert ("one", StopReason.STOP_SEQUENCE, "<|bos|>", 4) == (
+        text_of(sink),
+        ended(sink).stop_reason,
+        ended(sink).stop_sequence_matched,
+        ended(sink).tokens_out,
+    )
+
+
+def test_a_stop_that_ends_generations_anyway_is_their_end() -> None:
+    sink = Bench(ScriptedModel([*b"one", EOS])).run(max_tokens=20, stop=["<|eos|>"])
+
+    assert (StopReason.EOS, None) == (ended(sink).stop_reason, ended(sink).stop_sequence_matched)
 
 
 def test_held_back_text_is_flushed_when_the_limit_comes_first() -> None:

@@ -101,8 +101,9 @@ class ByteTokenizer:
     def encode(self, text: str, *, add_bos: bool, parse_special: bool) -> list[int]:
         ids = [self.bos_token_id] if add_bos else []
         if parse_special:
-            text = text.replace("<|eos|>", "\x01")
-        return ids + [self.eos_token_id if byte == 1 else byte for byte in text.encode()]
+            text = text.replace("<|eos|>", "\x01").replace("<|bos|>", "\x02")
+        markup = {1: self.eos_token_id, 2: self.bos_token_id}
+        return ids + [markup.get(byte, byte) for byte in text.encode()]
 
     def decode_bytes(self, token_id: int) -> bytes:
         return bytes([token_id]) if token_id < 256 else b""
